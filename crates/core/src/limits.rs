@@ -1,0 +1,28 @@
+//! Every bound of the program, with its unit and its reason.
+//!
+//! A loop, queue, body, page, retry or cache without a line here is a defect. Units stand last in the names.
+
+/// Tags read from one repository, in tags. The largest public repository seen in the field holds about 202,000.
+pub const TAGS_MAX: usize = 500_000;
+/// Bytes of one tag name. OCI distribution-spec v1.1, "Pulling manifests": at most 128 characters.
+pub const TAG_BYTES_MAX: usize = 128;
+/// Reasons kept with one decision, in reasons. Enough for `explain` on the largest repositories people look at by eye.
+pub const REASONS_MAX: usize = 10_000;
+/// Reasons kept with one event, in reasons: an event is one line of JSON that a SIEM must accept.
+pub const EVENT_REASONS_MAX: usize = 50;
+/// Bytes of one annotation value. Kubernetes caps all annotations of an object at 256 KiB together.
+pub const ANNOTATION_BYTES_MAX: usize = 256 * 1024;
+/// Images in one `image-list`, in images.
+pub const IMAGES_PER_APPLICATION_MAX: usize = 1_000;
+/// Bytes of one regular expression after compilation: a hostile pattern must not cost memory.
+pub const REGEX_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one glob or regular expression as written.
+pub const PATTERN_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of one YAML file that is edited. Values files of a megabyte exist; ten are a mistake.
+pub const YAML_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Nesting depth of one YAML file, in levels.
+pub const YAML_DEPTH_MAX: usize = 128;
+/// Bytes of one Kubernetes manifest file read with `-f`.
+pub const MANIFEST_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Files read with one `-f`, in files.
+pub const MANIFEST_FILES_MAX: usize = 100_000;

@@ -1,0 +1,180 @@
+//! Reason ids: the one vocabulary of events, errors, status, documentation and tests.
+//!
+//! An id is kebab-case and stable for ever. Add one here, with the sentence the reference page shows.
+
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! reasons {
+    ($($variant:ident $id:literal $sentence:literal,)*) => {
+        /// Why something was chosen, refused, skipped or could not be done.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $(#[doc = $sentence] $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the reference page.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable public name.
+            #[must_use]
+            pub const fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id,)* }
+            }
+
+            /// One sentence for the reference page.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Decisions about tags.
+    Newest "newest" "The tag won: it is the highest by the strategy's order.",
+    NotNewest "not-newest" "The tag passed every filter, but another one is higher.",
+    UpToDate "up-to-date" "Git already holds the winner.",
+    NotAllowed "not-allowed" "The tag does not match `allow-tags`.",
+    Ignored "ignored" "The tag matches a pattern of `ignore-tags`.",
+    NotAVersion "not-a-version" "The tag cannot be read as the strategy's kind of version.",
+    OutsideConstraint "outside-constraint" "The version is outside the constraint.",
+    Prerelease "prerelease" "The version is a pre-release and the constraint does not ask for those.",
+    NotExtracted "not-extracted" "The `extract` expression does not match the tag.",
+    NotConstraintTag "not-constraint-tag" "The digest strategy follows one tag only, and this is another.",
+    ArtifactTag "artifact-tag" "The tag holds a signature, an attestation or a list of them, not an image.",
+    PlatformMissing "platform-missing" "The image has no manifest for a wanted platform.",
+    MetadataUnreadable "metadata-unreadable" "Manifest or configuration of the tag could not be read or lacks a creation time.",
+    NoMatch "no-match" "No tag passed every filter.",
+    Downgrade "downgrade" "The winner is lower than what Git wants.",
+    TagMoved "tag-moved" "The tag names another digest than before; the same name is not an update.",
+    ConstraintInvalid "constraint-invalid" "The version constraint cannot be read.",
+    ConstraintMissing "constraint-missing" "The digest strategy needs a tag as its constraint.",
+    // Registries.
+    ListingIncomplete "listing-incomplete" "The list of tags could not be read whole, so nothing is chosen.",
+    RegistryUnreachable "registry-unreachable" "The registry could not be reached.",
+    RegistryRefused "registry-refused" "The registry answered with an error.",
+    RegistryUnauthorized "registry-unauthorized" "The registry refused the credentials.",
+    RateLimited "rate-limited" "The registry asks for fewer requests.",
+    InsecureRedirect "insecure-redirect" "An answer redirects to plain HTTP.",
+    DigestMismatch "digest-mismatch" "Content does not have the digest it was asked for by.",
+    BodyTooLarge "body-too-large" "An answer is larger than its limit.",
+    CredentialUnavailable "credential-unavailable" "A credential that the settings name could not be read.",
+    CredentialForbidden "credential-forbidden" "The settings name a credential that they may not use.",
+    // Settings.
+    UnknownSetting "unknown-setting" "A setting is not known and was ignored.",
+    DeprecatedSetting "deprecated-setting" "A setting has a newer name.",
+    SettingInvalid "setting-invalid" "A setting cannot be read.",
+    ApplicationUnsupported "application-unsupported" "The Application's source type cannot be updated.",
+    MethodNeedsApiServer "method-needs-api-server" "The `argocd` write-back method writes to the API server, and there is none here.",
+    PullRequestNotAvailable "pull-request-not-available" "Pull requests are not available in this version.",
+    ApiCommitNotAvailable "api-commit-not-available" "Commits by forge API are not available in this version.",
+    NotLive "not-live" "The image runs nowhere in the Application and Git does not name it.",
+    CurrentUnknown "current-unknown" "What Git wants now is not known; the winner is written.",
+    // Slots and edits.
+    SlotNotFound "slot-not-found" "The place to write to does not exist and cannot be made.",
+    SlotAmbiguous "slot-ambiguous" "More than one place fits.",
+    SlotContested "slot-contested" "Two Applications want different things of one slot; neither was written.",
+    AnchorShared "anchor-shared" "The value is an anchor that other keys use, too.",
+    FileUnreadable "file-unreadable" "The file to edit cannot be parsed.",
+    EditUnsafe "edit-unsafe" "After the edit something else in the file had changed; nothing was written.",
+    PathEscapes "path-escapes" "The path leaves the repository.",
+    PathNotAFile "path-not-a-file" "The path is a symbolic link, a submodule or a folder.",
+    // Trust.
+    UncheckedNoPolicy "unchecked-no-policy" "No policy governs the image: it was written unchecked.",
+    NoPolicy "no-policy" "No policy governs the image and `--unverified=refuse` is set.",
+    // Git.
+    GitUnreachable "git-unreachable" "The Git repository could not be reached.",
+    GitUnauthorized "git-unauthorized" "The Git server refused the credentials.",
+    GitRefused "git-refused" "The Git server refused the push.",
+    BranchMissing "branch-missing" "The branch does not exist.",
+    BranchInvalid "branch-invalid" "The branch name is not valid.",
+    BranchProtected "branch-protected" "The branch is protected against this push.",
+    BranchMoved "branch-moved" "The branch kept moving; the bounded retries are used up.",
+    HostKeyUnknown "host-key-unknown" "The SSH host key is not known, or is another one.",
+    LocalGitForbidden "local-git-forbidden" "A repository on a local path needs `--allow-local-git`.",
+    PlaintextForbidden "plaintext-forbidden" "Credentials are not sent over plain HTTP to this host.",
+    UrlUnsupported "url-unsupported" "The repository URL is of a kind that is not supported.",
+    SigningFailed "signing-failed" "The commit could not be signed.",
+    TemplateInvalid "template-invalid" "A template cannot be read or rendered.",
+    // Outcomes.
+    Landed "landed" "The commit is on the branch.",
+    Superseded "superseded" "Somebody wrote another value in the meantime; nothing was written.",
+    Lost "lost" "The push did not arrive; the update is decided anew.",
+    DryRun "dry-run" "The update was decided and not written.",
+    Shadow "shadow" "Shadow mode decides and records, and writes nothing.",
+    Interrupted "interrupted" "The program was asked to stop before this was done.",
+    Internal "internal" "Sealift broke a rule of its own. Please report it.",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// A text that names no reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a reason id")]
+pub struct UnknownReason(pub String);
+
+impl FromStr for Reason {
+    type Err = UnknownReason;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.id() == text)
+            .ok_or_else(|| UnknownReason(text.to_owned()))
+    }
+}
+
+impl serde::Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Reason {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Reason {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Reason".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let ids: Vec<&str> = Self::ALL.iter().map(|reason| reason.id()).collect();
+        schemars::json_schema!({ "type": "string", "enum": ids })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ids_are_unique_kebab_case_and_read_back() {
+        let ids: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.id()).collect();
+        assert_eq!(ids.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            assert!(
+                reason
+                    .id()
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c == '-'),
+                "{reason}"
+            );
+            assert_eq!(reason.id().parse(), Ok(*reason));
+        }
+    }
+}
