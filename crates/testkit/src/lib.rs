@@ -1,1 +1,11 @@
-//! testkit
+//! Real servers, and hostile ones, for tests and benchmarks. A dev-dependency only: nothing here ships.
+//!
+//! Set-up failures panic with what is missing: a test must not pass because its world did not start.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's world either stands or the test fails here"
+)]
+
+pub mod registry;
