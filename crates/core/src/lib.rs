@@ -6,6 +6,8 @@
 pub mod catalog;
 pub mod digest;
 pub mod limits;
+pub mod oid;
+pub mod path;
 pub mod platform;
 pub mod reason;
 pub mod secret;

@@ -26,3 +26,5 @@ pub const YAML_DEPTH_MAX: usize = 128;
 pub const MANIFEST_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Files read with one `-f`, in files.
 pub const MANIFEST_FILES_MAX: usize = 100_000;
+/// Bytes of one path inside a repository. Linux: `PATH_MAX`.
+pub const REPO_PATH_BYTES_MAX: usize = 4096;

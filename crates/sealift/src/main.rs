@@ -1,1 +1,3 @@
+//! Sealift lifts only sealed images into Git.
+
 fn main() {}

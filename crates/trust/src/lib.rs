@@ -1,1 +1,51 @@
-//! trust
+//! Verdicts, and the right to write.
+//!
+//! Trust is a value with one origin. [`judge`] is the only maker of a [`Verdict`], [`admit`] the only maker of an
+//! [`Admitted`], and nothing downstream takes anything else. None of them can be built by hand, copied or used twice; the
+//! tests below fail to compile, and must go on failing.
+//!
+//! A verdict cannot be made up:
+//! ```compile_fail,E0451
+//! use sealift_trust::{Verdict, Waiver};
+//! fn forge(waiver: Waiver) -> Verdict {
+//!     Verdict { digest: unimplemented!(), policy: unimplemented!(), finding: unimplemented!() }
+//! }
+//! ```
+//! Nor can a waiver:
+//! ```compile_fail,E0451
+//! use sealift_trust::{Waiver, WaiverKind};
+//! let _ = Waiver { kind: WaiverKind::NoPolicy { source: String::new() } };
+//! ```
+//! Nor the policy that a verdict is reached under:
+//! ```compile_fail,E0451
+//! let _ = sealift_trust::Policy { unverified: sealift_trust::Unverified::Allow, hash: unimplemented!() };
+//! ```
+//! Nor the right to write:
+//! ```compile_fail,E0451
+//! use sealift_trust::Admitted;
+//! let _ = Admitted { claim: unimplemented!(), value: unimplemented!(), digest: unimplemented!(),
+//!                    policy: unimplemented!(), basis: unimplemented!(), not_after: unimplemented!() };
+//! ```
+//! A verdict is used up by admitting:
+//! ```compile_fail,E0382
+//! use sealift_trust::{admit, Claim, Verdict};
+//! fn twice(candidate: sealift_trust::Candidate, verdict: Verdict, claim: Claim, now: jiff::Timestamp) {
+//!     let _ = admit(candidate.clone(), verdict, claim.clone(), now);
+//!     let _ = admit(candidate, verdict, claim, now);
+//! }
+//! ```
+//! And the right to write is no thing to copy:
+//! ```compile_fail,E0277
+//! fn copied<T: Clone>() {}
+//! copied::<sealift_trust::Admitted>();
+//! ```
+
+mod admit;
+mod candidate;
+mod error;
+mod verdict;
+
+pub use admit::{ADMITTED_LIFE_SECS, Admitted, Basis, Claim, admit};
+pub use candidate::Candidate;
+pub use error::Refusal;
+pub use verdict::{Finding, Policy, Proof, Unverified, Verdict, Waiver, WaiverKind, judge};

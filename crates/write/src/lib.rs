@@ -1,1 +1,38 @@
-//! write
+//! The only way from an `Admitted` to bytes.
+//!
+//! An [`Edit`] is one slot's new text in one file, with the hash of the file before and after. A [`Plan`] is the edits of one
+//! (repository, branch, credential, signer) on one base commit. Neither can be made but from admissions, and both are used up.
+//!
+//! A plan cannot be built by hand:
+//! ```compile_fail,E0451
+//! let _ = sealift_write::Plan { target: unimplemented!(), commits: Vec::new() };
+//! ```
+//! Nor an edit:
+//! ```compile_fail,E0451
+//! fn forge(path: sealift_core::path::RepoPath) -> sealift_write::Edit {
+//!     sealift_write::Edit { path, before: None, after: unimplemented!(), bytes: Vec::new(), admitted: Vec::new() }
+//! }
+//! ```
+//! An admission is used up by its edit:
+//! ```compile_fail,E0382
+//! use sealift_write::{edit, FileText};
+//! fn twice(admitted: sealift_trust::Admitted, file: FileText, slot: &str, now: jiff::Timestamp) {
+//!     let _ = edit(&file, vec![1], slot, admitted, now);
+//!     let _ = edit(&file, vec![1], slot, admitted, now);
+//! }
+//! ```
+//! And a plan cannot be copied, so it cannot be pushed twice:
+//! ```compile_fail,E0277
+//! fn copied<T: Clone>() {}
+//! copied::<sealift_write::Plan>();
+//! ```
+
+mod edit;
+mod error;
+mod message;
+mod plan;
+
+pub use edit::{Edit, FileText, edit};
+pub use error::WriteError;
+pub use message::{Author, CommitText, commit_message};
+pub use plan::{FileChange, Plan, PlanTarget, PlannedCommit, plan};

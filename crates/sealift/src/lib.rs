@@ -1,0 +1,1 @@
+//! The program, as a library so that tests and `xtask` can call its parts. Decisions live in the crates above it.
