@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod digest;
+pub mod event;
 pub mod limits;
 pub mod oid;
 pub mod path;

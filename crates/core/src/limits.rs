@@ -28,3 +28,20 @@ pub const MANIFEST_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const MANIFEST_FILES_MAX: usize = 100_000;
 /// Bytes of one path inside a repository. Linux: `PATH_MAX`.
 pub const REPO_PATH_BYTES_MAX: usize = 4096;
+
+/// Bytes of one text inside an event (a detail, a subject): enough for an error chain, too little for a flood.
+pub const EVENT_TEXT_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of one event. Only an intent over thousands of slots comes near; a larger one is not pushed.
+pub const EVENT_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one journal segment before the next one begins: what a start has to read.
+pub const JOURNAL_SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of the whole journal by default; older segments are deleted. About 700,000 considerations.
+pub const JOURNAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes of events held in memory before they are written to the segment.
+pub const JOURNAL_BUFFER_BYTES_MAX: usize = 256 * 1024;
+/// Findings kept by one check of a journal, in findings; the rest is counted.
+pub const VERIFY_FINDINGS_MAX: usize = 1_000;
+/// Anchors read from Git for one check of a journal, in anchors.
+pub const ANCHORS_MAX: usize = 1_000_000;
+/// Milliseconds between two looks at a journal that is followed.
+pub const FOLLOW_POLL_MS: u64 = 250;
