@@ -1,10 +1,15 @@
-//! `cargo xtask`: the project's only entry besides cargo itself. One module a command; nothing here ships.
+//! `cargo xtask`: the project's only entry besides cargo itself. One module a command; nothing here
+//! ships.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a developer's program talks to its terminal"
 )]
 
+mod gen_docs;
+mod lint;
+mod test;
+mod tidy;
 mod vectors;
 
 use std::path::{Path, PathBuf};
@@ -22,12 +27,21 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Everything that must hold before a change lands; installs the servers it needs.
+    Test(test::Arguments),
+    /// Formatting, clippy, house style, crate arrows and generated files.
+    Lint(lint::Arguments),
+    /// Writes the generated parts of the documentation.
+    Gen(gen_docs::Arguments),
     /// Runs recorded answers of Argo CD Image Updater through our real functions.
     Vectors(vectors::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Test(arguments) => test::command(&arguments),
+        Command::Lint(arguments) => lint::command(&arguments),
+        Command::Gen(arguments) => gen_docs::command(&arguments),
         Command::Vectors(arguments) => vectors::command(&arguments),
     };
     match done {

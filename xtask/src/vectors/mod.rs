@@ -1,4 +1,5 @@
-//! `cargo xtask vectors [DIR]`: recorded answers of Argo CD Image Updater, run through our functions.
+//! `cargo xtask vectors [DIR]`: recorded answers of Argo CD Image Updater, run through our
+//! functions.
 //!
 //! One JSON list a file; every object has an `id`. A file without a runner is named and counted as
 //! skipped. Deliberate differences are rules: they compute their own expected value and assert it

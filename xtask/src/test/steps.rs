@@ -1,0 +1,121 @@
+//! The steps of `cargo xtask test`, each a function from the workspace's root to counts.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::{Outcome, packages};
+use crate::{lint, vectors};
+
+/// The programs that the tests drive are there, or are installed.
+pub(super) fn packages(_: &Path) -> Result<Outcome> {
+    packages::install_missing()?;
+    Ok(Outcome::of(true))
+}
+
+pub(super) fn formatted(root: &Path) -> Result<Outcome> {
+    lint::formatted(root).map(Outcome::of)
+}
+
+pub(super) fn clippy(root: &Path) -> Result<Outcome> {
+    lint::clippy(root).map(Outcome::of)
+}
+
+pub(super) fn tidy(root: &Path) -> Result<Outcome> {
+    lint::tidy_and_generated(root).map(Outcome::of)
+}
+
+/// Each crate builds without the others, so that another crate's features hide no missing
+/// dependency.
+pub(super) fn each_crate_alone(root: &Path) -> Result<Outcome> {
+    let output = lint::cargo_command(root)
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .output()?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("`cargo metadata`")?;
+    let mut outcome = Outcome::default();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().unwrap_or_default();
+        if lint::cargo(root, &["check", "--quiet", "--package", name])? {
+            outcome.passed += 1;
+        } else {
+            outcome.failed += 1;
+            outcome.why = format!("`{name}` does not build alone");
+        }
+    }
+    Ok(outcome)
+}
+
+/// Unit, integration and documentation tests of every crate.
+pub(super) fn tests(root: &Path) -> Result<Outcome> {
+    let mut child = lint::cargo_command(root)
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start `cargo test`")?;
+    let mut outcome = Outcome::default();
+    for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            outcome.passed += count_before(counts, "passed");
+            outcome.failed += count_before(counts, "failed");
+            outcome.skipped += count_before(counts, "ignored");
+        }
+    }
+    if !child.wait()?.success() && outcome.failed == 0 {
+        outcome.failed = 1;
+        outcome.why = "the tests do not build".to_owned();
+    } else if outcome.skipped > 0 {
+        outcome.why = "tests marked `#[ignore]`".to_owned();
+    }
+    Ok(outcome)
+}
+
+/// The number before `word` in `ok. 4 passed; 0 failed; …`.
+fn count_before(counts: &str, word: &str) -> usize {
+    let before = counts.split(word).next().unwrap_or_default().trim_end();
+    before
+        .rsplit(' ')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
+}
+
+/// Our copy of the recorded answers.
+pub(super) fn vectors(root: &Path) -> Result<Outcome> {
+    let report = vectors::run(&root.join("vectors"), vectors::RUNNERS)?;
+    print!("{}", report.text);
+    let (passed, failed, skipped) = (report.passed, report.failed, report.skipped);
+    let why = if skipped > 0 {
+        "their subject does not exist yet"
+    } else {
+        ""
+    };
+    Ok(Outcome {
+        passed,
+        failed,
+        skipped,
+        why: why.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_from_the_line_of_the_test_harness() {
+        let line = "FAILED. 14 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out";
+        let read = ["passed", "failed", "ignored"].map(|word| count_before(line, word));
+        assert_eq!(read, [14, 2, 1]);
+    }
+}
