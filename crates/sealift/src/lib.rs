@@ -1,1 +1,6 @@
 //! The program, as a library so that tests and `xtask` can call its parts. Decisions live in the crates above it.
+
+pub mod cli;
+mod demo;
+pub mod exit;
+pub mod logging;

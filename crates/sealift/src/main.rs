@@ -1,3 +1,11 @@
-//! Sealift lifts only sealed images into Git.
+//! Sealift lifts only sealed images into Git. This file starts it; `cli` says what it can do.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = sealift::cli::Cli::parse();
+    sealift::logging::start(cli.loglevel, cli.logformat);
+    sealift::cli::main(cli).into()
+}

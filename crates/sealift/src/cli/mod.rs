@@ -1,0 +1,110 @@
+//! The command line: one file a command. Data goes to standard output, logs to standard error.
+
+pub mod completion;
+pub mod options;
+pub mod version;
+
+use std::io::Write as _;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::exit::Exit;
+
+/// Sealift lifts only sealed images into Git.
+///
+/// It follows Argo CD Applications, chooses new image tags, proves them, and writes them to Git, with an event for
+/// everything it considered.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sealift",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
+pub struct Cli {
+    /// How much is logged to standard error
+    #[arg(
+        long,
+        global = true,
+        env = "IMAGE_UPDATER_LOGLEVEL",
+        default_value = "warn",
+        ignore_case = true
+    )]
+    pub loglevel: LogLevel,
+    /// Form of the log
+    #[arg(
+        long,
+        global = true,
+        env = "IMAGE_UPDATER_LOGFORMAT",
+        default_value = "text"
+    )]
+    pub logformat: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Log levels, from most to least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Everything.
+    Trace,
+    /// What developers want.
+    Debug,
+    /// What operators want.
+    Info,
+    /// What needs a look.
+    Warn,
+    /// What failed.
+    Error,
+}
+
+/// Forms of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// JSON lines.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the completion script of a shell
+    Completion(completion::CompletionArguments),
+    /// Print version and build
+    Version(version::VersionArguments),
+}
+
+/// Runs the command, prints an error that ended it, and says how the program ends.
+pub fn main(cli: Cli) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        let result = runtime.block_on(run(cli));
+        // A blocking read of standard input must not keep the process alive.
+        runtime.shutdown_background();
+        result
+    });
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(anstream::stderr(), "error: {error:#}");
+        Exit::Failed
+    })
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Completion(arguments) => Ok(completion::run(&arguments)),
+        Command::Version(arguments) => version::run(&arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
