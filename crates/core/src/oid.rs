@@ -1,63 +1,104 @@
-//! Git object ids. Git documentation, "hash-function-transition": SHA-1 with 40, SHA-256 with 64 lower-case hex characters.
+//! Git object names. gitformat-hash-function-transition(7): SHA-1 repositories have 40 hex characters, SHA-256 ones 64.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The id of a Git object: 40 or 64 lower-case hex characters, never a name, a range or an abbreviation.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Oid(Box<str>);
+/// The hash function of one repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectFormat {
+    /// 20 bytes, 40 hex characters: what nearly every repository has.
+    Sha1,
+    /// 32 bytes, 64 hex characters.
+    Sha256,
+}
 
-/// A text that is no object id.
+impl ObjectFormat {
+    /// Bytes of one object name.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+        }
+    }
+
+    /// The name that Git's configuration and protocol use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+        }
+    }
+}
+
+/// The name of one Git object: 40 or 64 lower-case hex characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Oid {
+    /// Of a SHA-1 repository.
+    Sha1([u8; 20]),
+    /// Of a SHA-256 repository.
+    Sha256([u8; 32]),
+}
+
+/// A text or a run of bytes that names no object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a Git object id: expected 40 or 64 lower-case hex characters")]
+#[error("`{0}` is not a Git object name: expected 40 or 64 lower-case hex characters")]
 pub struct OidError(pub String);
 
 impl Oid {
-    /// The id as hex.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// From the 20 or 32 raw bytes of a tree entry.
+    /// An object name from its 20 or 32 raw bytes, as trees hold it.
     #[must_use]
     pub fn from_raw(raw: &[u8]) -> Option<Self> {
-        matches!(raw.len(), 20 | 32).then(|| {
-            let hex = raw.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-            let text: String = hex
-                .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
-                .collect();
-            Self(text.into())
-        })
+        let sha1 = raw.try_into().map(Self::Sha1);
+        sha1.or_else(|_| raw.try_into().map(Self::Sha256)).ok()
     }
 
-    /// The raw bytes, as tree entries hold them.
+    /// The name that stands for "no object" in the protocol: all zeros.
     #[must_use]
-    pub fn to_raw(&self) -> Vec<u8> {
-        let nibble = |byte: &u8| match byte {
-            b'0'..=b'9' => byte - b'0',
-            _ => byte.wrapping_sub(b'a').wrapping_add(10),
-        };
-        self.0
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| {
-                pair.iter()
-                    .fold(0_u8, |value, byte| value << 4 | nibble(byte))
-            })
-            .collect()
+    pub const fn zero(format: ObjectFormat) -> Self {
+        match format {
+            ObjectFormat::Sha1 => Self::Sha1([0; 20]),
+            ObjectFormat::Sha256 => Self::Sha256([0; 32]),
+        }
+    }
+
+    /// The raw bytes, as trees hold them.
+    #[must_use]
+    pub const fn raw(&self) -> &[u8] {
+        match self {
+            Self::Sha1(raw) => raw,
+            Self::Sha256(raw) => raw,
+        }
+    }
+
+    /// The hash function it belongs to.
+    #[must_use]
+    pub const fn format(&self) -> ObjectFormat {
+        match self {
+            Self::Sha1(_) => ObjectFormat::Sha1,
+            Self::Sha256(_) => ObjectFormat::Sha256,
+        }
+    }
+
+    /// Whether it stands for "no object".
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.raw().iter().all(|&byte| byte == 0)
     }
 }
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.raw()
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
 impl fmt::Debug for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -65,20 +106,30 @@ impl FromStr for Oid {
     type Err = OidError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if hex && matches!(text.len(), 40 | 64) {
-            Ok(Self(text.into()))
-        } else {
-            Err(OidError(text.chars().take(100).collect()))
+        let refused = || OidError(text.chars().take(100).collect());
+        if !matches!(text.len(), 40 | 64) {
+            return Err(refused());
         }
+        let nibble = |character: u8| match character {
+            b'0'..=b'9' => Some(character - b'0'),
+            b'a'..=b'f' => Some(character - b'a' + 10),
+            _ => None,
+        };
+        let mut raw = Vec::with_capacity(32);
+        for pair in text.as_bytes().chunks_exact(2) {
+            let &[high, low] = pair else { continue };
+            let (Some(high), Some(low)) = (nibble(high), nibble(low)) else {
+                return Err(refused());
+            };
+            raw.push(high << 4 | low);
+        }
+        Self::from_raw(&raw).ok_or_else(refused)
     }
 }
 
 impl serde::Serialize for Oid {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.collect_str(self)
     }
 }
 
@@ -104,20 +155,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_oid_survives_its_raw_form() {
-        let oid: Oid = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
-        assert_eq!(Oid::from_raw(&oid.to_raw()), Some(oid));
+    fn both_formats_print_as_they_were_read() {
+        for length in [40, 64] {
+            let text = "0a".repeat(length / 2);
+            let oid: Oid = text.parse().unwrap();
+            assert_eq!(oid.to_string(), text);
+            assert_eq!(Oid::from_raw(oid.raw()), Some(oid));
+        }
     }
 
     #[test]
-    fn names_abbreviations_and_upper_case_are_no_oids() {
-        for text in [
-            "main",
-            "0123abc",
-            "0123456789ABCDEF0123456789ABCDEF01234567",
-            "",
-        ] {
+    fn short_names_upper_case_and_multi_byte_text_are_refused() {
+        let upper = "0A".repeat(20);
+        let wide = "é".repeat(20);
+        for text in ["", "0a0a", upper.as_str(), wide.as_str(), "HEAD"] {
             assert!(text.parse::<Oid>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn only_zeros_stand_for_no_object() {
+        assert!(Oid::zero(ObjectFormat::Sha256).is_zero());
+        assert!(!"0a".repeat(20).parse::<Oid>().unwrap().is_zero());
     }
 }
