@@ -167,7 +167,7 @@ mod tests {
 
     fn target() -> PlanTarget {
         let base: Oid = "0".repeat(40).parse().unwrap();
-        let expected = Some(base.clone());
+        let expected = Some(base);
         PlanTarget {
             repository: "r".into(),
             branch: "main".into(),
