@@ -4,11 +4,14 @@
 //! Each module is one noun of `ARCHITECTURE.md`, or a grammar that a noun is parsed from.
 
 pub mod catalog;
+pub mod credential;
 pub mod digest;
 pub mod event;
+pub mod go_syntax;
 pub mod limits;
 pub mod oid;
 pub mod path;
 pub mod platform;
 pub mod reason;
+pub mod registries_conf;
 pub mod secret;

@@ -45,3 +45,13 @@ pub const VERIFY_FINDINGS_MAX: usize = 1_000;
 pub const ANCHORS_MAX: usize = 1_000_000;
 /// Milliseconds between two looks at a journal that is followed.
 pub const FOLLOW_POLL_MS: u64 = 250;
+
+/// Bytes of one credential source as written. The longest sensible one names a namespace, a Secret
+/// and a field of 253 characters each.
+pub const CREDENTIAL_SOURCE_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of one docker configuration. Kubernetes caps a Secret at 1 MiB.
+pub const DOCKER_CONFIG_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of `registries.conf`. Kubernetes caps the ConfigMap it comes from at 1 MiB.
+pub const REGISTRIES_CONF_BYTES_MAX: usize = 1024 * 1024;
+/// Entries of `registries.conf`, in registries.
+pub const REGISTRIES_MAX: usize = 10_000;
