@@ -107,6 +107,11 @@ reasons! {
     DryRun "dry-run" "The update was decided and not written.",
     Shadow "shadow" "Shadow mode decides and records, and writes nothing.",
     Interrupted "interrupted" "The program was asked to stop before this was done.",
+    // The journal.
+    JournalTorn "journal-torn" "The last line of the journal was cut off by a crash; the incomplete line was removed.",
+    JournalDamaged "journal-damaged" "The journal holds lines that are no records; `sealift events verify` names them.",
+    StateLocked "state-locked" "Another process holds the state folder.",
+    StateUnsafe "state-unsafe" "The state folder is open to other users.",
     Internal "internal" "Sealift broke a rule of its own. Please report it.",
 }
 

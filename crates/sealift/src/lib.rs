@@ -4,3 +4,5 @@ pub mod cli;
 mod demo;
 pub mod exit;
 pub mod logging;
+pub mod journal;
+pub mod state;

@@ -47,15 +47,6 @@ pub struct Head {
 #[error("`{0}` is not a journal head: expected `<16 hex>-<16 hex>/<number>:<64 hex>`")]
 pub struct NotAHead(String);
 
-/// Where a record ended up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recorded {
-    /// Its position.
-    pub sequence: u64,
-    /// Its hash.
-    pub hash: RecordHash,
-}
-
 /// The end of a chain, to which records are appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chain {
@@ -107,18 +98,8 @@ impl Chain {
         Self { id, sequence, hash }
     }
 
-    /// The last record, or `None` at the beginning of a journal. Before the first append of a process it names the
-    /// predecessor's last record under this process's chain.
-    #[must_use]
-    pub fn head(&self) -> Option<Head> {
-        (self.sequence > 0).then_some(Head {
-            chain: self.id,
-            sequence: self.sequence,
-            hash: self.hash,
-        })
-    }
-
-    /// Appends one record to `out` as a line with its line feed. On an error, `out` and the chain are as before.
+    /// Appends one record to `out` as a line with its line feed, and returns the new head. On an error, `out` and the
+    /// chain are as before.
     ///
     /// # Errors
     /// Only if the body cannot be written as JSON, which none of its types allows.
@@ -127,7 +108,7 @@ impl Chain {
         out: &mut Vec<u8>,
         time: Timestamp,
         body: &Body,
-    ) -> Result<Recorded, serde_json::Error> {
+    ) -> Result<Head, serde_json::Error> {
         let begin = out.len();
         let header = Header {
             sequence: self.sequence.saturating_add(1),
@@ -143,7 +124,8 @@ impl Chain {
         self.sequence = sequence;
         self.hash = RecordHash::of(out.get(begin..).unwrap_or_default());
         out.push(b'\n');
-        Ok(Recorded {
+        Ok(Head {
+            chain: self.id,
             sequence,
             hash: self.hash,
         })

@@ -24,9 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
-pub use chain::{
-    Chain, ChainId, Head, NotAHead, RecordHash, Recorded, TRAILER_KEY, trailer, trailer_head,
-};
+pub use chain::{Chain, ChainId, Head, NotAHead, RecordHash, TRAILER_KEY, trailer, trailer_head};
 pub use consider::{
     Candidate, CatalogSummary, Considered, Decision, Image, Inputs, SlotSummary, TrustSummary,
     VerdictKind, Wholeness,
@@ -35,7 +33,7 @@ pub use push::{IntendedWrite, Intent, IntentId, NotAnIntentId, Outcome, PushResu
 pub use text::{Cause, MaskedUrl, ReasonId, bounded};
 
 /// One line of the journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Record {
     /// What every record has.
     #[serde(flatten)]
@@ -43,6 +41,21 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub body: Body,
+}
+
+/// What any line says of itself, whatever its kind and version: the header without the time, and the kind.
+///
+/// Cheaper to read than a [`Record`]: the body is skipped, not parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Glance {
+    /// As [`Header::sequence`].
+    pub sequence: u64,
+    /// As [`Header::chain`].
+    pub chain: ChainId,
+    /// As [`Header::previous`].
+    pub previous: RecordHash,
+    /// The tag of the body.
+    pub kind: String,
 }
 
 /// What every record has, of whatever kind and version.
@@ -61,7 +74,7 @@ pub struct Header {
 }
 
 /// What happened. The tag is `kind`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Body {
@@ -84,12 +97,47 @@ pub enum Body {
     /// The process ended in order.
     Stopped(Stopped),
     /// A kind of a newer version. Never written.
-    #[serde(other)]
-    #[schemars(skip)]
+    #[serde(skip)]
     Unknown,
 }
 
+impl Record {
+    /// Reads one line, given without its line feed. Unknown kinds become [`Body::Unknown`], unknown fields are ignored.
+    ///
+    /// # Errors
+    /// The line is not JSON, lacks a field of the header, or its body does not fit its kind.
+    pub fn from_line(line: &[u8]) -> Result<Self, serde_json::Error> {
+        let header = serde_json::from_slice(line)?;
+        let kind: Kind = serde_json::from_slice(line)?;
+        Ok(Self {
+            header,
+            body: Body::from_line(&kind.kind, line)?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    kind: String,
+}
+
 impl Body {
+    /// Reads the body of a line whose kind is known. The header's fields are unknown to it, and so ignored.
+    fn from_line(kind: &str, line: &[u8]) -> Result<Self, serde_json::Error> {
+        Ok(match kind {
+            "started" => Self::Started(serde_json::from_slice(line)?),
+            "considered" => Self::Considered(serde_json::from_slice(line)?),
+            "notice" => Self::Notice(serde_json::from_slice(line)?),
+            "intent" => Self::Intent(serde_json::from_slice(line)?),
+            "outcome" => Self::Outcome(serde_json::from_slice(line)?),
+            "cycle" => Self::Cycle(serde_json::from_slice(line)?),
+            "checkpoint" => Self::Checkpoint(serde_json::from_slice(line)?),
+            "pruned" => Self::Pruned(serde_json::from_slice(line)?),
+            "stopped" => Self::Stopped(serde_json::from_slice(line)?),
+            _ => Self::Unknown,
+        })
+    }
+
     /// The value of the tag `kind`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
