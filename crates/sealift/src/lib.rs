@@ -3,6 +3,6 @@
 pub mod cli;
 mod demo;
 pub mod exit;
-pub mod logging;
 pub mod journal;
+pub mod logging;
 pub mod state;
