@@ -6,3 +6,5 @@ pub mod exit;
 pub mod journal;
 pub mod logging;
 pub mod state;
+pub mod metrics;
+pub mod serve;

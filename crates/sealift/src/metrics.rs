@@ -1,0 +1,162 @@
+//! What `/metrics` shows: whether Sealift is healthy, how late it is, and how often it refused and why. No names of
+//! Applications in labels: their number is not ours to bound.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use jiff::Timestamp;
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use sealift_core::event::{Considered, Cycle, PushResult};
+
+/// Label of decisions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    decision: &'static str,
+    reason: String,
+}
+
+/// Label of things counted by one word.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: String,
+}
+
+/// Every metric of the program.
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<DecisionLabels, Counter>,
+    requests: Family<KindLabels, Counter>,
+    pushes: Family<KindLabels, Counter>,
+    cycles: Counter,
+    cycle_seconds: Histogram,
+    applications: Gauge<i64, AtomicI64>,
+    images: Gauge<i64, AtomicI64>,
+    last_cycle: Gauge<f64, AtomicU64>,
+    ready: std::sync::atomic::AtomicBool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("sealift");
+        let metrics = Self {
+            decisions: Family::default(),
+            requests: Family::default(),
+            pushes: Family::default(),
+            cycles: Counter::default(),
+            cycle_seconds: Histogram::new(exponential_buckets(0.05, 2.0, 14)),
+            applications: Gauge::default(),
+            images: Gauge::default(),
+            last_cycle: Gauge::default(),
+            ready: std::sync::atomic::AtomicBool::new(false),
+            registry: Registry::default(),
+        };
+        let Metrics {
+            decisions,
+            requests,
+            pushes,
+            cycles,
+            cycle_seconds,
+            ..
+        } = &metrics;
+        registry.register("decisions", "Decisions about images", decisions.clone());
+        registry.register(
+            "registry_requests",
+            "Requests to registries",
+            requests.clone(),
+        );
+        registry.register("pushes", "Pushes to Git by result", pushes.clone());
+        registry.register("cycles", "Cycles that came to their end", cycles.clone());
+        let help = "Wall time of a cycle";
+        registry.register_with_unit("cycle_duration", help, Unit::Seconds, cycle_seconds.clone());
+        let help = "Applications followed in the last cycle";
+        registry.register("applications_followed", help, metrics.applications.clone());
+        let help = "Images considered in the last cycle";
+        registry.register("images_considered", help, metrics.images.clone());
+        let help = "End of the last cycle, Unix time";
+        let last = metrics.last_cycle.clone();
+        registry.register_with_unit("last_cycle_timestamp", help, Unit::Seconds, last);
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts one decision.
+    pub fn considered(&self, considered: &Considered) {
+        let reason = considered
+            .reasons
+            .first()
+            .map(|cause| cause.reason.to_string());
+        let labels = DecisionLabels {
+            decision: considered.decision.word(),
+            reason: reason.unwrap_or_default(),
+        };
+        self.decisions.get_or_create(&labels).inc();
+    }
+
+    /// Counts one push.
+    pub fn push(&self, result: PushResult) {
+        let labels = KindLabels {
+            kind: result.word().to_owned(),
+        };
+        self.pushes.get_or_create(&labels).inc();
+    }
+
+    /// Takes over a cycle's numbers. The first one makes the program ready.
+    pub fn cycle(&self, cycle: &Cycle, now: Timestamp) {
+        self.cycles.inc();
+        self.cycle_seconds
+            .observe(cycle.duration_ms as f64 / 1000.0);
+        self.applications
+            .set(i64::try_from(cycle.applications).unwrap_or(i64::MAX));
+        self.images
+            .set(i64::try_from(cycle.considered).unwrap_or(i64::MAX));
+        self.last_cycle.set(now.as_millisecond() as f64 / 1000.0);
+        for (kind, count) in &cycle.requests {
+            let labels = KindLabels { kind: kind.clone() };
+            self.requests.get_or_create(&labels).inc_by(*count);
+        }
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether a cycle has come to its end.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// The text of `/metrics`. OpenMetrics 1.0.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_ready_after_its_first_cycle_and_counts_it() {
+        let metrics = Metrics::default();
+        assert!(!metrics.is_ready());
+        metrics.cycle(
+            &Cycle {
+                applications: 4,
+                ..Cycle::default()
+            },
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(metrics.is_ready());
+        let text = metrics.text();
+        assert!(text.contains("sealift_cycles_total 1"), "{text}");
+        assert!(text.contains("sealift_applications_followed 4"), "{text}");
+    }
+}
