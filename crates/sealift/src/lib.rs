@@ -5,6 +5,6 @@ mod demo;
 pub mod exit;
 pub mod journal;
 pub mod logging;
-pub mod state;
 pub mod metrics;
 pub mod serve;
+pub mod state;
