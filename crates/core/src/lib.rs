@@ -15,3 +15,4 @@ pub mod platform;
 pub mod reason;
 pub mod registries_conf;
 pub mod secret;
+pub mod yaml;
