@@ -1,10 +1,11 @@
 //! The state folder: who may read it, and who holds it.
 //!
-//! Here: creating it with mode 0700, refusing one that others can read or write, the exclusive lock, its default place.
-//! Not here: what lies in it (journal, Git repositories, caches).
+//! Here: creating it with mode 0700, refusing one that others can read or write, the exclusive
+//! lock, its default place. Not here: what lies in it (journal, Git repositories, caches).
 //!
-//! The lock is `flock(2)` on `<state>/lock`: it ends with the process, however that ends, and children do not inherit
-//! it (`O_CLOEXEC`). The file holds the number of the process, for the message to the second one.
+//! The lock is `flock(2)` on `<state>/lock`: it ends with the process, however that ends, and
+//! children do not inherit it (`O_CLOEXEC`). The file holds the number of the process, for the
+//! message to the second one.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -72,10 +73,11 @@ impl StateError {
 }
 
 impl StateFolder {
-    /// Creates the folder where it is missing (mode 0700) and takes the exclusive lock, without waiting.
+    /// Creates the folder where it is missing (mode 0700) and takes the exclusive lock, without
+    /// waiting.
     ///
-    /// An empty folder that is open to others is made private; one with content is refused, since it may be a shared
-    /// folder named by mistake.
+    /// An empty folder that is open to others is made private; one with content is refused, since
+    /// it may be a shared folder named by mistake.
     ///
     /// # Errors
     /// [`StateError`]: held by another process, open to others, or not usable at all.
@@ -133,8 +135,8 @@ impl StateFolder {
     }
 }
 
-/// The default place: `$XDG_STATE_HOME/sealift`, else `$HOME/.local/state/sealift` (XDG Base Directory Specification 0.8,
-/// where a relative path counts as unset).
+/// The default place: `$XDG_STATE_HOME/sealift`, else `$HOME/.local/state/sealift` (XDG Base
+/// Directory Specification 0.8, where a relative path counts as unset).
 #[must_use]
 pub fn default_path(xdg_state_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
     let absolute = |value: OsString| Some(PathBuf::from(value)).filter(|path| path.is_absolute());

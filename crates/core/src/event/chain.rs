@@ -1,6 +1,8 @@
-//! The hash chain: ids, hashes, heads, the append step, and the commit trailer that anchors a head in Git.
+//! The hash chain: ids, hashes, heads, the append step, and the commit trailer that anchors a head
+//! in Git.
 //!
-//! Pure: random ids and times are arguments. SHA-256 is FIPS 180-4; trailers are those of `git-interpret-trailers`.
+//! Pure: random ids and times are arguments. SHA-256 is FIPS 180-4; trailers are those of
+//! `git-interpret-trailers`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,9 +18,9 @@ pub const TRAILER_KEY: &str = "Sealift-Journal";
 
 /// Names a chain: the journal it belongs to, and the process that wrote it.
 ///
-/// Both halves are random. The first is made once and inherited from the predecessor, so that an anchor in Git can be
-/// told apart from those of another Sealift even when the process it names has been cut from the journal.
-/// Text form: `0123456789abcdef-0123456789abcdef`.
+/// Both halves are random. The first is made once and inherited from the predecessor, so that an
+/// anchor in Git can be told apart from those of another Sealift even when the process it names has
+/// been cut from the journal. Text form: `0123456789abcdef-0123456789abcdef`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChainId {
     /// The journal.
@@ -98,8 +100,8 @@ impl Chain {
         Self { id, sequence, hash }
     }
 
-    /// Appends one record to `out` as a line with its line feed, and returns the new head. On an error, `out` and the
-    /// chain are as before.
+    /// Appends one record to `out` as a line with its line feed, and returns the new head. On an
+    /// error, `out` and the chain are as before.
     ///
     /// # Errors
     /// Only if the body cannot be written as JSON, which none of its types allows.

@@ -32,7 +32,7 @@ pub struct Considered {
     /// How many tags each reason took out of the race.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags_dropped: BTreeMap<ReasonId, u64>,
-    /// Why: first what decided, then particulars. At most [`limits::EVENT_REASONS_MAX`].
+    /// Why: first what decided, then particulars. At most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Cause>,
     /// Reasons beyond the bound, which `sealift explain` shows.
@@ -61,7 +61,8 @@ pub struct Image {
 /// Everything a decision was made from; with the catalogue and `now` it can be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inputs {
-    /// The settings that applied to the image, by name, as written. Credentials are named there, never held.
+    /// The settings that applied to the image, by name, as written. Credentials are named there,
+    /// never held.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
     /// What the registry listed, if it was asked.
@@ -112,8 +113,8 @@ pub enum Wholeness {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Decision {
-    /// A new value was admitted and planned. Whether it landed stands in the outcome of the intent that names the
-    /// Application.
+    /// A new value was admitted and planned. Whether it landed stands in the outcome of the intent
+    /// that names the Application.
     Updated,
     /// Git already holds the winner.
     UpToDate,

@@ -1,12 +1,13 @@
 //! Events: one record for everything that was considered, decided and done, chained by hash.
 //!
-//! Here: the values of a record, its one-line JSON form, the hash chain, the trailer that anchors it, and the check of
-//! a whole chain. Not here: files, clocks, random numbers, output (those are `journal` and `cli::events` of the program).
+//! Here: the values of a record, its one-line JSON form, the hash chain, the trailer that anchors
+//! it, and the check of a whole chain. Not here: files, clocks, random numbers, output (those are
+//! `journal` and `cli::events` of the program).
 //!
-//! A record is one line of JSON (RFC 8259) without a line feed inside. `previous` is the SHA-256 (FIPS 180-4) of the
-//! exact bytes of the line before, without its line feed. Times are RFC 3339, UTC, in milliseconds. Readers ignore
-//! fields and kinds that they do not know; writers write nothing that the schema does not name. [`schema`] is that
-//! schema, in JSON Schema 2020-12.
+//! A record is one line of JSON (RFC 8259) without a line feed inside. `previous` is the SHA-256
+//! (FIPS 180-4) of the exact bytes of the line before, without its line feed. Times are RFC 3339,
+//! UTC, in milliseconds. Readers ignore fields and kinds that they do not know; writers write
+//! nothing that the schema does not name. [`schema`] is that schema, in JSON Schema 2020-12.
 
 mod chain;
 mod consider;
@@ -43,7 +44,8 @@ pub struct Record {
     pub body: Body,
 }
 
-/// What any line says of itself, whatever its kind and version: the header without the time, and the kind.
+/// What any line says of itself, whatever its kind and version: the header without the time, and
+/// the kind.
 ///
 /// Cheaper to read than a [`Record`]: the body is skipped, not parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -82,7 +84,8 @@ pub enum Body {
     Started(Started),
     /// One image of one Application was considered.
     Considered(Box<Considered>),
-    /// Something that people should know and that decides nothing, such as a setting that was ignored.
+    /// Something that people should know and that decides nothing, such as a setting that was
+    /// ignored.
     Notice(Notice),
     /// A push is about to be made. Durable before the first byte is sent.
     Intent(Box<Intent>),
@@ -102,7 +105,8 @@ pub enum Body {
 }
 
 impl Record {
-    /// Reads one line, given without its line feed. Unknown kinds become [`Body::Unknown`], unknown fields are ignored.
+    /// Reads one line, given without its line feed. Unknown kinds become [`Body::Unknown`], unknown
+    /// fields are ignored.
     ///
     /// # Errors
     /// The line is not JSON, lacks a field of the header, or its body does not fit its kind.
@@ -122,7 +126,8 @@ struct Kind {
 }
 
 impl Body {
-    /// Reads the body of a line whose kind is known. The header's fields are unknown to it, and so ignored.
+    /// Reads the body of a line whose kind is known. The header's fields are unknown to it, and so
+    /// ignored.
     fn from_line(kind: &str, line: &[u8]) -> Result<Self, serde_json::Error> {
         Ok(match kind {
             "started" => Self::Started(serde_json::from_slice(line)?),
@@ -190,7 +195,8 @@ impl Body {
 pub struct Started {
     /// Version of the program.
     pub version: String,
-    /// Digest of the effective configuration, so that a replay can tell whether it runs under the same one.
+    /// Digest of the effective configuration, so that a replay can tell whether it runs under the
+    /// same one.
     pub configuration: Digest,
     /// Head of the chain before this one, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -210,8 +216,8 @@ pub struct Notice {
     pub application: Option<String>,
 }
 
-/// Body of `cycle`: the closing numbers. `applications` to `errors` count as Argo CD Image Updater's closing log line
-/// does; `refused` and `incomplete` are ours.
+/// Body of `cycle`: the closing numbers. `applications` to `errors` count as Argo CD Image
+/// Updater's closing log line does; `refused` and `incomplete` are ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cycle {
     /// Applications processed.
@@ -243,7 +249,8 @@ pub struct Cycle {
 pub struct Checkpoint {
     /// The record before this one.
     pub head: Head,
-    /// Intents without an outcome, so that a start needs to read no older segment than these stand in.
+    /// Intents without an outcome, so that a start needs to read no older segment than these stand
+    /// in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open_intents: Vec<OpenIntentPlace>,
 }
@@ -278,7 +285,8 @@ pub struct Stopped {
     pub cause: Option<Cause>,
 }
 
-/// The JSON Schema (2020-12) of one line, generated from the types. `docs/reference/event.schema.json` is its copy.
+/// The JSON Schema (2020-12) of one line, generated from the types.
+/// `docs/reference/event.schema.json` is its copy.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(Record);

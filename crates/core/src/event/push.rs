@@ -19,8 +19,8 @@ pub struct NotAnIntentId(String);
 
 /// Body of `intent`: one push that is about to be made, with the exact ids of its commits.
 ///
-/// After a crash it is settled by these ids: the head is the last of them, or it stands in bounded history (landed);
-/// else by the values of the slots (landed by other hands, superseded, or lost).
+/// After a crash it is settled by these ids: the head is the last of them, or it stands in bounded
+/// history (landed); else by the values of the slots (landed by other hands, superseded, or lost).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Intent {
     /// Its name.
@@ -29,7 +29,8 @@ pub struct Intent {
     pub repository: MaskedUrl,
     /// The branch that is pushed.
     pub branch: String,
-    /// The commit that the branch must be at (compare-and-swap); absent if the push makes the branch.
+    /// The commit that the branch must be at (compare-and-swap); absent if the push makes the
+    /// branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     /// The new commits, oldest first; the last becomes the head. Hex object ids.
@@ -80,7 +81,8 @@ pub struct Outcome {
 pub enum PushResult {
     /// The commits are on the branch.
     Landed,
-    /// The branch was at another commit; nothing was written and the way starts again on the new base.
+    /// The branch was at another commit; nothing was written and the way starts again on the new
+    /// base.
     Moved,
     /// Somebody wrote another value in the meantime; nothing was written.
     Superseded,

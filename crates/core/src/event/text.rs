@@ -1,4 +1,5 @@
-//! The texts inside records: reasons that newer versions may add, masked URLs, bounded details, times.
+//! The texts inside records: reasons that newer versions may add, masked URLs, bounded details,
+//! times.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +11,8 @@ use crate::limits;
 use crate::reason::Reason;
 use crate::secret::masked_url;
 
-/// The id of a [`Reason`], or of one that a newer version knows. Only reading makes the latter.
+/// A reason id: one of the reference page, or one that a newer version knows. Only reading makes
+/// the latter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[schemars(transparent)]
 pub struct ReasonId(#[schemars(regex(pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"))] Cow<'static, str>);
@@ -20,7 +22,7 @@ pub struct ReasonId(#[schemars(regex(pattern = "^[a-z0-9]+(-[a-z0-9]+)*$"))] Cow
 pub struct Cause {
     /// Stable id.
     pub reason: ReasonId,
-    /// For people: what, where, which value. No secrets. At most [`limits::EVENT_TEXT_BYTES_MAX`] bytes.
+    /// For people: what, where, which value. No secrets. At most 4 KiB; a longer one ends with `…`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
@@ -135,7 +137,7 @@ pub(super) mod milliseconds {
     }
 }
 
-/// Stands for a time in the schema.
+/// RFC 3339, UTC, with three decimals.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
 pub(super) struct TimeText(

@@ -1,11 +1,13 @@
 //! The journal: events made durable, in order, by one process at a time.
 //!
-//! Here: appending, when bytes reach the disk, rotation and its bound, and what a start finds. Not here: what a record
-//! says and how records are chained (`core::event`), and how people read them (`cli::events`).
+//! Here: appending, when bytes reach the disk, rotation and its bound, and what a start finds. Not
+//! here: what a record says and how records are chained (`core::event`), and how people read them
+//! (`cli::events`).
 //!
-//! With a state folder the journal is `<state>/journal/NNNNNNNN.jsonl`: JSON lines, append-only. A record is buffered;
-//! an intent and its outcome are on the disk (`fsync`) when [`Journal::record_durably`] returns, and with them all that
-//! came before. Without a state folder the same lines go to a stream.
+//! With a state folder the journal is `<state>/journal/NNNNNNNN.jsonl`: JSON lines, append-only. A
+//! record is buffered; an intent and its outcome are on the disk (`fsync`) when
+//! [`Journal::record_durably`] returns, and with them all that came before. Without a state folder
+//! the same lines go to a stream.
 
 mod open;
 pub mod read;
@@ -113,12 +115,13 @@ enum Sink {
 }
 
 impl Journal {
-    /// Opens the journal of a state folder: cuts a torn last line, begins a chain after the last record, records
-    /// `started`, and returns the intents that have no outcome, oldest first. The caller settles those with Git and
-    /// [`Journal::settle`] before it pushes anything.
+    /// Opens the journal of a state folder: cuts a torn last line, begins a chain after the last
+    /// record, records `started`, and returns the intents that have no outcome, oldest first. The
+    /// caller settles those with Git and [`Journal::settle`] before it pushes anything.
     ///
     /// # Errors
-    /// [`JournalError`]: a file cannot be read or written. Damaged records are no error: they are said in a notice.
+    /// [`JournalError`]: a file cannot be read or written. Damaged records are no error: they are
+    /// said in a notice.
     pub fn open(
         state: &StateFolder,
         limits: JournalLimits,
@@ -142,7 +145,8 @@ impl Journal {
         Ok((journal, found.open))
     }
 
-    /// A journal that goes to a stream as JSON lines, such as standard output. Each record is written at once.
+    /// A journal that goes to a stream as JSON lines, such as standard output. Each record is
+    /// written at once.
     ///
     /// # Errors
     /// [`JournalError`]: the stream refuses the first record.
@@ -203,8 +207,8 @@ impl Journal {
         })
     }
 
-    /// Appends a record. It reaches the disk with the next durable one, when the buffer is full, or with
-    /// [`Journal::flush`]. (On a stream: now.)
+    /// Appends a record. It reaches the disk with the next durable one, when the buffer is full, or
+    /// with [`Journal::flush`]. (On a stream: now.)
     ///
     /// # Errors
     /// [`JournalError`]: it was not recorded, and the chain is as before.
@@ -264,7 +268,8 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic while the lock is held leaves at worst a record in the buffer: the values stay consistent.
+        // A panic while the lock is held leaves at worst a record in the buffer: the values stay
+        // consistent.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -349,7 +354,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Waits for the disk. After a failure nothing is known of what it holds, so the journal stays refused.
+    /// Waits for the disk. After a failure nothing is known of what it holds, so the journal stays
+    /// refused.
     fn sync(&mut self) -> Result<(), JournalError> {
         let Sink::Segments(segments) = &self.sink else {
             return Ok(());
@@ -407,8 +413,9 @@ impl Inner {
         self.prune(now)
     }
 
-    /// Deletes segments above the bound, oldest first, up to the first one that an open intent stands in. The record
-    /// is durable before the file is gone, so that a gap without one is a finding.
+    /// Deletes segments above the bound, oldest first, up to the first one that an open intent
+    /// stands in. The record is durable before the file is gone, so that a gap without one is a
+    /// finding.
     fn prune(&mut self, now: Timestamp) -> Result<(), JournalError> {
         let open_from = self
             .open

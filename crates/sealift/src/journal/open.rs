@@ -1,13 +1,16 @@
-//! What a start finds in a journal: the last record, a torn line, and the intents without an outcome.
+//! What a start finds in a journal: the last record, a torn line, and the intents without an
+//! outcome.
 //!
-//! Here: reading back, as little as possible. Not here: settling intents (that takes Git). Only the segments from the
-//! last one that opens with a checkpoint are read, and those that the checkpoint says hold an open intent.
+//! Here: reading back, as little as possible. Not here: settling intents (that takes Git). Only the
+//! segments from the last one that opens with a checkpoint are read, and those that the checkpoint
+//! says hold an open intent.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
 use jiff::Timestamp;
+use sealift_core::event::verify::Place;
 use sealift_core::event::{
     Body, Cause, Glance, Head, Intent, IntentId, Notice, OpenIntentPlace, Record, RecordHash,
 };
@@ -53,10 +56,9 @@ pub(super) fn recover(segments: &mut Segments) -> Result<Found, JournalError> {
     found.head = scan.head;
     found.open = open_intents(segments, scan.open)?;
     found.notices.extend(scan.damaged.map(|place| {
-        let subject = format!("{}:{}", place.file(), place.line);
         notice(
             Reason::JournalDamaged,
-            subject,
+            place.to_string(),
             "this line is no record; it was left as it is",
         )
     }));
@@ -77,7 +79,11 @@ fn cut_torn_line(segments: &mut Segments) -> Result<Option<Notice>, JournalError
             let detail = format!("cut {} bytes of an incomplete line", bytes - whole);
             cut = cut.or(Some(notice(
                 Reason::JournalTorn,
-                segments::name(number),
+                Place {
+                    segment: number,
+                    line: 0,
+                }
+                .file(),
                 detail,
             )));
         }
@@ -128,7 +134,7 @@ fn segments_to_scan(segments: &Segments) -> Result<Vec<u32>, JournalError> {
 struct Scan {
     head: Option<Head>,
     open: BTreeMap<IntentId, Opened>,
-    damaged: Option<LinePlace>,
+    damaged: Option<Place>,
 }
 
 /// An intent whose outcome has not been seen.
@@ -143,7 +149,7 @@ impl Scan {
     fn segment(&mut self, segments: &Segments, number: u32) -> Result<(), JournalError> {
         let mut lines = Lines::of(segments.folder(), [number]);
         let mut line = Vec::new();
-        while let Some(place) = lines.next_line(&mut line)? {
+        while let Some(LinePlace { place, .. }) = lines.next_line(&mut line)? {
             if self.line(place, &line).is_none() {
                 self.damaged = self.damaged.or(Some(place));
             }
@@ -152,7 +158,7 @@ impl Scan {
     }
 
     /// Takes one line into account; `None` if it is no record.
-    fn line(&mut self, place: LinePlace, line: &[u8]) -> Option<()> {
+    fn line(&mut self, place: Place, line: &[u8]) -> Option<()> {
         let glance: Glance = serde_json::from_slice(line).ok()?;
         let Glance {
             sequence,
@@ -200,8 +206,8 @@ impl Scan {
     }
 }
 
-/// Reads the intents that stand in older segments. One that cannot be found any more is dropped: its segment is damaged,
-/// which a notice or `sealift events verify` says.
+/// Reads the intents that stand in older segments. One that cannot be found any more is dropped:
+/// its segment is damaged, which a notice or `sealift events verify` says.
 fn open_intents(
     segments: &Segments,
     opened: BTreeMap<IntentId, Opened>,

@@ -1,38 +1,30 @@
 //! Reading the lines of a journal, from one segment to the next, also while it is written.
 //!
-//! Here: files to lines, bounded. Not here: what a line says. A line without a line feed at the end of the last segment
-//! is one that is being written, or was when its writer died.
+//! Here: files to lines, bounded. Not here: what a line says. A line without a line feed at the end
+//! of the last segment is one that is being written, or was when its writer died.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use sealift_core::event::verify::Place;
 use sealift_core::limits;
 
 use super::JournalError;
 use super::segments::{self, io_error};
 
-/// Where a line stands.
+/// Where a line stands, and whether it ends with a line feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinePlace {
-    /// Number of the segment.
-    pub segment: u32,
-    /// Number of the line in it, from 1.
-    pub line: u64,
+    /// Segment and line.
+    pub place: Place,
     /// It ends with a line feed.
     pub terminated: bool,
 }
 
-impl LinePlace {
-    /// Name of the segment's file.
-    #[must_use]
-    pub fn file(&self) -> String {
-        segments::name(self.segment)
-    }
-}
-
-/// The lines of some segments, oldest first. A segment that is gone when its turn comes is skipped: it was pruned.
+/// The lines of some segments, oldest first. A segment that is gone when its turn comes is skipped:
+/// it was pruned.
 pub struct Lines {
     folder: PathBuf,
     waiting: VecDeque<u32>,
@@ -65,8 +57,8 @@ impl Lines {
         }
     }
 
-    /// Reads the next line into `line`, without its line feed; `None` at the end. A line longer than
-    /// [`limits::EVENT_LINE_BYTES_MAX`] comes in pieces, all but the last unterminated.
+    /// Reads the next line into `line`, without its line feed; `None` at the end. A line longer
+    /// than [`limits::EVENT_LINE_BYTES_MAX`] comes in pieces, all but the last unterminated.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -121,10 +113,10 @@ impl Current {
             line.pop();
         }
         self.line += 1;
-        Ok(Some(LinePlace {
+        let place = Place {
             segment: self.number,
             line: self.line,
-            terminated,
-        }))
+        };
+        Ok(Some(LinePlace { place, terminated }))
     }
 }

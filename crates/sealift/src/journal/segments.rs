@@ -1,6 +1,7 @@
 //! The files of a journal: their names, the one that is appended to, and the deletion of old ones.
 //!
-//! Here: bytes and files. Not here: what the bytes say, but for the position of a segment's last record.
+//! Here: bytes and files. Not here: what the bytes say, but for the position of a segment's last
+//! record.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -9,11 +10,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sealift_core::event::Glance;
+use sealift_core::event::verify::Place;
 
 use super::JournalError;
 use super::read::Lines;
 
-/// The segments of one folder. The last one is appended to; it is opened, or made, at the first write.
+/// The segments of one folder. The last one is appended to; it is opened, or made, at the first
+/// write.
 pub(super) struct Segments {
     folder: PathBuf,
     retained: VecDeque<Segment>,
@@ -120,7 +123,8 @@ impl Segments {
         oldest.map(|segment| (segment.number, segment.bytes))
     }
 
-    /// The position of the last record of a segment: one below the first record of the next. 0 if that is unreadable.
+    /// The position of the last record of a segment: one below the first record of the next. 0 if
+    /// that is unreadable.
     pub(super) fn sequence_last_of(&self, number: u32) -> u64 {
         let next = self.numbers().find(|&other| other > number);
         let first = next.and_then(|next| {
@@ -193,8 +197,12 @@ pub(super) fn path(folder: &Path, number: u32) -> PathBuf {
 }
 
 /// The name of a segment's file.
-pub(super) fn name(number: u32) -> String {
-    format!("{number:08}.jsonl")
+fn name(number: u32) -> String {
+    Place {
+        segment: number,
+        line: 0,
+    }
+    .file()
 }
 
 /// The numbers of the segments in a folder, ascending.
