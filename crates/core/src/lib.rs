@@ -9,6 +9,7 @@ pub mod digest;
 pub mod event;
 pub mod go_syntax;
 pub mod limits;
+pub mod manifest;
 pub mod oid;
 pub mod path;
 pub mod platform;

@@ -55,3 +55,11 @@ pub const DOCKER_CONFIG_BYTES_MAX: usize = 1024 * 1024;
 pub const REGISTRIES_CONF_BYTES_MAX: usize = 1024 * 1024;
 /// Entries of `registries.conf`, in registries.
 pub const REGISTRIES_MAX: usize = 10_000;
+/// Aliases of one Kubernetes document. Manifests written by people hold a handful.
+pub const MANIFEST_ALIASES_MAX: usize = 10_000;
+/// Events that aliases of one Kubernetes document may repeat: an alias bomb ends here.
+pub const MANIFEST_ALIAS_EVENTS_MAX: usize = 1_000_000;
+/// Depth of folders below one `-f`, in levels. Deeper trees are a loop or a mistake.
+pub const MANIFEST_FOLDER_DEPTH_MAX: usize = 64;
+/// Bytes of all files of one run together: what the program may hold of them in memory.
+pub const MANIFEST_TOTAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;

@@ -6,5 +6,6 @@ pub mod exit;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod objects;
 pub mod serve;
 pub mod state;

@@ -1,0 +1,345 @@
+//! Kubernetes objects from files: what `-f` names, read whole, held in memory.
+//!
+//! Here: which files are read, in which order, and which objects they hold. Not here: fetching from
+//! Git (its bytes come in through [`Reader::read_documents`]), and what the objects mean.
+//!
+//! Folders are read recursively: `.yaml`, `.yml` and `.json`, by name; names that begin with a dot
+//! are left out (`.git`, the `..data` of mounted ConfigMaps, Argo CD's override files). A file that
+//! is reached twice is read once. Objects of other kinds are counted and ignored.
+
+mod arg;
+mod documents;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sealift_core::limits;
+use sealift_core::manifest::{
+    ApplicationManifest, ConfigMapManifest, ManifestError, Metadata, SecretManifest,
+};
+use serde_json::Value;
+
+pub use arg::{FilenameArg, FilenameArgError};
+
+use super::{
+    Applications, Listed, ObjectProblem, Objects, ObjectsError, Origin, ProblemKind,
+    SECRET_TYPE_LABEL, SECRET_TYPE_REPO_CREDS, SECRET_TYPE_REPOSITORY,
+};
+
+/// `(namespace, name)`.
+type Key = (String, String);
+
+/// Objects that were read from files.
+#[derive(Debug, Default)]
+pub struct FileObjects {
+    applications: BTreeMap<Key, Place<ApplicationManifest>>,
+    secrets: BTreeMap<Key, Place<SecretManifest>>,
+    config_maps: BTreeMap<Key, Place<ConfigMapManifest>>,
+    problems: Vec<ObjectProblem>,
+    ignored: usize,
+}
+
+/// An object and where it stands.
+#[derive(Debug)]
+struct Place<T> {
+    origin: Origin,
+    /// `None` once the object was found a second time.
+    object: Option<Arc<T>>,
+}
+
+/// How a file was named, which decides whether it must hold objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// By the user: every document must be an object.
+    Explicitly,
+    /// By a folder: documents without `kind`, such as Helm values, are counted and ignored.
+    ByFolder,
+}
+
+/// Reads files into [`FileObjects`]. Reading goes on behind everything that is broken.
+#[derive(Debug)]
+pub struct Reader {
+    argocd_namespace: String,
+    objects: FileObjects,
+    bytes_left: u64,
+    seen: walk::Seen,
+}
+
+impl Reader {
+    /// Starts with nothing. Objects that name no namespace are in `argocd_namespace`.
+    #[must_use]
+    pub fn new(argocd_namespace: &str) -> Self {
+        Self {
+            argocd_namespace: argocd_namespace.to_owned(),
+            objects: FileObjects::default(),
+            bytes_left: limits::MANIFEST_TOTAL_BYTES_MAX,
+            seen: walk::Seen::default(),
+        }
+    }
+
+    /// Reads the documents in `bytes`. `name` is what messages call them.
+    pub fn read_documents(&mut self, name: &str, bytes: &[u8], named: Named) {
+        let file: Arc<str> = name.into();
+        let at = |line| Origin::Document {
+            file: Arc::clone(&file),
+            line,
+            item: None,
+        };
+        let left = self.bytes_left.checked_sub(bytes.len() as u64);
+        let (Some(left), true) = (left, bytes.len() <= limits::MANIFEST_FILE_BYTES_MAX) else {
+            let limit = "the files of `-f` are too large".to_owned();
+            return self.problem(at(1), ProblemKind::Limit(limit));
+        };
+        self.bytes_left = left;
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
+                let problem = ProblemKind::Unparsable("it is not UTF-8".to_owned());
+                return self.problem(at(line), problem);
+            }
+        };
+        for document in documents::read(text) {
+            match document {
+                Ok(document) => self.object(document.value, &at(document.line), named),
+                Err(broken) => {
+                    self.problem(at(broken.line), ProblemKind::Unparsable(broken.problem));
+                }
+            }
+        }
+    }
+
+    /// States that something could not be read.
+    pub fn problem(&mut self, origin: Origin, problem: ProblemKind) {
+        self.objects
+            .problems
+            .push(ObjectProblem { origin, problem });
+    }
+
+    /// What was read.
+    #[must_use]
+    pub fn finish(self) -> FileObjects {
+        self.objects
+    }
+
+    fn object(&mut self, value: Value, origin: &Origin, named: Named) {
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+            return match named {
+                Named::ByFolder => self.objects.ignored += 1,
+                Named::Explicitly => {
+                    let missing = if text("kind").is_some() {
+                        "apiVersion"
+                    } else {
+                        "kind"
+                    };
+                    self.problem(origin.clone(), ProblemKind::NotAnObject(missing));
+                }
+            };
+        };
+        match kind.strip_suffix("List") {
+            Some(item_kind) => self.list(value, &api_version, item_kind, origin),
+            None => self.single(value, &api_version, &kind, origin),
+        }
+    }
+
+    /// The items of a list. In typed lists (`ApplicationList`) they need not say their kind.
+    fn list(&mut self, mut value: Value, api_version: &str, item_kind: &str, origin: &Origin) {
+        let items = match value.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => items,
+            _ => return,
+        };
+        for (index, item) in items.into_iter().enumerate() {
+            let text = |name: &str| item.get(name).and_then(Value::as_str);
+            let api_version = text("apiVersion").unwrap_or(api_version).to_owned();
+            let kind = text("kind").unwrap_or(item_kind).to_owned();
+            let mut origin = origin.clone();
+            if let Origin::Document { item, .. } = &mut origin {
+                *item = Some(index);
+            }
+            if kind.is_empty() {
+                self.problem(origin, ProblemKind::NotAnObject("kind"));
+            } else {
+                self.single(item, &api_version, &kind, &origin);
+            }
+        }
+    }
+
+    fn single(&mut self, value: Value, api_version: &str, kind: &str, origin: &Origin) {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let name = name_of(&value);
+        let namespace = self.argocd_namespace.as_str();
+        let (kind, outcome) = match (group, kind) {
+            ("argoproj.io", "Application") => (
+                "Application",
+                ApplicationManifest::from_value(value).map(|mut object| {
+                    let key = key(&mut object.metadata, namespace);
+                    insert(&mut self.objects.applications, key, object, origin)
+                }),
+            ),
+            ("", "Secret") => (
+                "Secret",
+                SecretManifest::from_value(value).map(|mut object| {
+                    let key = key(&mut object.metadata, namespace);
+                    insert(&mut self.objects.secrets, key, object, origin)
+                }),
+            ),
+            ("", "ConfigMap") => (
+                "ConfigMap",
+                ConfigMapManifest::from_value(value).map(|mut object| {
+                    let key = key(&mut object.metadata, namespace);
+                    insert(&mut self.objects.config_maps, key, object, origin)
+                }),
+            ),
+            _ => {
+                self.objects.ignored += 1;
+                return;
+            }
+        };
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err((name, first))) => {
+                self.problem(origin.clone(), ProblemKind::Doubled { kind, name, first });
+            }
+            Err(error) => self.refuse(kind, name, error, origin),
+        }
+    }
+
+    fn refuse(&mut self, kind: &'static str, name: String, error: ManifestError, origin: &Origin) {
+        self.problem(origin.clone(), ProblemKind::Object { kind, name, error });
+    }
+}
+
+fn name_of(value: &Value) -> String {
+    let field = |name: &str| value.get("metadata")?.get(name)?.as_str();
+    match (field("namespace"), field("name")) {
+        (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
+        (None, Some(name)) => name.to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn key(metadata: &mut Metadata, default_namespace: &str) -> Key {
+    if metadata.namespace.is_empty() {
+        default_namespace.clone_into(&mut metadata.namespace);
+    }
+    (metadata.namespace.clone(), metadata.name.clone())
+}
+
+/// Keeps an object, or says where the same one stands already; then neither is kept.
+fn insert<T>(
+    objects: &mut BTreeMap<Key, Place<T>>,
+    key: Key,
+    object: T,
+    origin: &Origin,
+) -> Result<(), (String, Origin)> {
+    let name = format!("{}/{}", key.0, key.1);
+    match objects.entry(key) {
+        Entry::Vacant(entry) => {
+            entry.insert(Place {
+                origin: origin.clone(),
+                object: Some(Arc::new(object)),
+            });
+            Ok(())
+        }
+        Entry::Occupied(mut entry) => {
+            let place = entry.get_mut();
+            place.object = None;
+            Err((name, place.origin.clone()))
+        }
+    }
+}
+
+impl FileObjects {
+    /// What could not be read, in reading order.
+    #[must_use]
+    pub fn problems(&self) -> &[ObjectProblem] {
+        &self.problems
+    }
+
+    /// How many documents held something else.
+    #[must_use]
+    pub const fn ignored(&self) -> usize {
+        self.ignored
+    }
+
+    fn one<T>(
+        objects: &BTreeMap<Key, Place<T>>,
+        kind: &'static str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<T>>, ObjectsError> {
+        let Some(place) = objects.get(&(namespace.to_owned(), name.to_owned())) else {
+            return Ok(None);
+        };
+        match &place.object {
+            Some(object) => Ok(Some(Arc::clone(object))),
+            None => Err(ObjectsError::Unavailable {
+                what: format!("{kind} `{namespace}/{name}`"),
+                detail: format!("it stands in two places, the first is {}", place.origin),
+            }),
+        }
+    }
+}
+
+impl Objects for FileObjects {
+    fn applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>> {
+        let listed = self.applications.values().filter_map(|place| {
+            let manifest = Arc::clone(place.object.as_ref()?);
+            Some(Listed {
+                manifest,
+                origin: place.origin.clone(),
+            })
+        });
+        let answer = Applications {
+            listed: listed.collect(),
+            problems: self.problems.clone(),
+        };
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    fn secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<SecretManifest>>, ObjectsError>> {
+        let answer = Self::one(&self.secrets, "Secret", namespace, name);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn config_map<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<ConfigMapManifest>>, ObjectsError>> {
+        let answer = Self::one(&self.config_maps, "ConfigMap", namespace, name);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn repository_secrets<'a>(
+        &'a self,
+        namespace: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Arc<SecretManifest>>, ObjectsError>> {
+        let secrets = self.secrets.iter().filter(|((of, _), _)| of == namespace);
+        let secrets = secrets.filter_map(|(_, place)| place.object.as_ref());
+        let secrets = secrets.filter(|secret| {
+            matches!(
+                secret
+                    .metadata
+                    .labels
+                    .get(SECRET_TYPE_LABEL)
+                    .map(String::as_str),
+                Some(SECRET_TYPE_REPOSITORY | SECRET_TYPE_REPO_CREDS)
+            )
+        });
+        let answer = secrets.map(Arc::clone).collect();
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! The one port that Kubernetes objects come through: files today, the API server later.
+//!
+//! Here: what the pipeline may ask, and what it learns about where an answer came from. Not here:
+//! what the objects mean (`sealift_core`), and how they are fetched (`files`). The pipeline cannot
+//! tell the sources apart, so nothing in [`Objects`] knows of paths or watches.
+
+pub mod files;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sealift_core::manifest::{
+    ApplicationManifest, ConfigMapManifest, ManifestError, SecretManifest,
+};
+use sealift_core::reason::Reason;
+
+/// Label that marks Argo CD's own repository and credential-template Secrets.
+pub const SECRET_TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
+/// Value of [`SECRET_TYPE_LABEL`] for one repository.
+pub const SECRET_TYPE_REPOSITORY: &str = "repository";
+/// Value of [`SECRET_TYPE_LABEL`] for credentials of all repositories below a URL.
+pub const SECRET_TYPE_REPO_CREDS: &str = "repo-creds";
+
+/// Where objects come from.
+///
+/// A missing object is `Ok(None)`; an error means that nobody knows whether it exists.
+pub trait Objects: Send + Sync {
+    /// Every Application, ordered by namespace and name, and what could not be read.
+    fn applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>>;
+
+    /// One Secret by name.
+    fn secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<SecretManifest>>, ObjectsError>>;
+
+    /// One ConfigMap by name.
+    fn config_map<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<ConfigMapManifest>>, ObjectsError>>;
+
+    /// The Secrets of `namespace` that Argo CD keeps repository credentials in, ordered by name.
+    fn repository_secrets<'a>(
+        &'a self,
+        namespace: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Arc<SecretManifest>>, ObjectsError>>;
+}
+
+/// An answer of [`Objects::applications`].
+#[derive(Debug, Clone, Default)]
+pub struct Applications {
+    /// What could be read.
+    pub listed: Vec<Listed>,
+    /// What could not. The run goes on, and its exit code says that something failed.
+    pub problems: Vec<ObjectProblem>,
+}
+
+/// One Application and where it stands.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The object.
+    pub manifest: Arc<ApplicationManifest>,
+    /// For messages.
+    pub origin: Origin,
+}
+
+/// Where an object stands, for messages.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A document in a file, on standard input or in Git.
+    Document {
+        /// Path or URL as the user would write it; `-` is standard input.
+        file: Arc<str>,
+        /// First line of the document, or of the error, from 1.
+        line: u64,
+        /// Position in a `List`, from 0.
+        item: Option<usize>,
+    },
+    /// The API server.
+    Cluster {
+        /// Namespace of the object.
+        namespace: String,
+        /// Name of the object.
+        name: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Document {
+                file,
+                line,
+                item: None,
+            } => write!(f, "{file}:{line}"),
+            Self::Document {
+                file,
+                line,
+                item: Some(item),
+            } => {
+                write!(f, "{file}:{line} items[{item}]")
+            }
+            Self::Cluster { namespace, name } => write!(f, "{namespace}/{name}"),
+        }
+    }
+}
+
+/// One object, document or file that could not be read. Everything else still counts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}: {problem}")]
+pub struct ObjectProblem {
+    /// Where.
+    pub origin: Origin,
+    /// What.
+    pub problem: ProblemKind,
+}
+
+/// The kinds of [`ObjectProblem`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// Not YAML, not JSON, or over a limit. The text shows no value.
+    #[error("the document cannot be read: {0}")]
+    Unparsable(String),
+    /// A document is no Kubernetes object.
+    #[error("the document is no Kubernetes object: it has no `{0}`")]
+    NotAnObject(&'static str),
+    /// A field cannot be read.
+    #[error("{kind} `{name}` was not used: {error}")]
+    Object {
+        /// Kind of the object.
+        kind: &'static str,
+        /// `namespace/name` as far as it is known.
+        name: String,
+        /// What is wrong with it.
+        error: ManifestError,
+    },
+    /// The same object stands in two places. Neither is used.
+    #[error("{kind} `{name}` stands here and at {first}; neither was used")]
+    Doubled {
+        /// Kind of the object.
+        kind: &'static str,
+        /// `namespace/name`.
+        name: String,
+        /// The other place.
+        first: Origin,
+    },
+    /// A file or folder cannot be read.
+    #[error("cannot be read: {0}")]
+    File(String),
+    /// A bound of the program was reached.
+    #[error("{0}; the rest was not read")]
+    Limit(String),
+}
+
+impl ObjectProblem {
+    /// The stable reason.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        Reason::SettingInvalid
+    }
+}
+
+/// Objects could not be asked for at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectsError {
+    /// The source of objects did not answer.
+    #[error("cannot read {what}: {detail}")]
+    Unavailable {
+        /// What was asked for.
+        what: String,
+        /// Why not.
+        detail: String,
+    },
+    /// The object is there and is broken.
+    #[error("{0}")]
+    Broken(ObjectProblem),
+}
