@@ -49,6 +49,7 @@ pub(crate) fn stale_pages(root: &Path) -> Result<Vec<&'static str>> {
 fn pages(root: &Path) -> Result<Vec<(&'static str, String)>> {
     let limits = fs::read_to_string(root.join("crates/core/src/limits.rs"))?;
     Ok(vec![
+        ("docs/reference/event.schema.json", event_schema()?),
         ("docs/reference/reasons.md", reasons_page()),
         ("docs/reference/limits.md", limits_page(&limits)),
     ])
@@ -56,6 +57,11 @@ fn pages(root: &Path) -> Result<Vec<(&'static str, String)>> {
 
 const GENERATED: &str =
     "<!-- Written by `cargo xtask gen`. Change the code, not this file. -->\n\n";
+
+/// JSON Schema of one line of the journal.
+fn event_schema() -> Result<String> {
+    Ok(serde_json::to_string_pretty(&sealift_core::event::schema())? + "\n")
+}
 
 fn reasons_page() -> String {
     let mut page = format!(

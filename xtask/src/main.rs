@@ -6,6 +6,7 @@
     reason = "a developer's program talks to its terminal"
 )]
 
+mod fuzz;
 mod gen_docs;
 mod lint;
 mod test;
@@ -33,6 +34,8 @@ enum Command {
     Lint(lint::Arguments),
     /// Writes the generated parts of the documentation.
     Gen(gen_docs::Arguments),
+    /// Runs parsers of hostile input on mutations of their corpus.
+    Fuzz(fuzz::Arguments),
     /// Runs recorded answers of Argo CD Image Updater through our real functions.
     Vectors(vectors::Arguments),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::command(&arguments),
         Command::Lint(arguments) => lint::command(&arguments),
         Command::Gen(arguments) => gen_docs::command(&arguments),
+        Command::Fuzz(arguments) => fuzz::command(&arguments),
         Command::Vectors(arguments) => vectors::command(&arguments),
     };
     match done {

@@ -77,6 +77,10 @@ const STEPS: &[Step] = &[
         name: "vectors",
         run: steps::vectors,
     },
+    Step {
+        name: "fuzz",
+        run: steps::fuzz,
+    },
 ];
 
 /// Runs the steps, whatever the ones before said, and says whether all passed.

@@ -3,12 +3,18 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{Outcome, packages};
-use crate::{lint, vectors};
+use crate::{fuzz, lint, vectors};
+
+/// A fixed row of inputs: a change, and not chance, makes this step fail.
+const FUZZ_SEED: u64 = 2;
+/// For each target.
+const FUZZ_TIME: Duration = Duration::from_secs(2);
 
 /// The programs that the tests drive are there, or are installed.
 pub(super) fn packages(_: &Path) -> Result<Outcome> {
@@ -106,6 +112,20 @@ pub(super) fn vectors(root: &Path) -> Result<Outcome> {
         skipped,
         why: why.to_owned(),
     })
+}
+
+/// Each parser of hostile input for a moment; the tests have run them on their corpus.
+pub(super) fn fuzz(_: &Path) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for target in sealift_fuzz::TARGETS {
+        if fuzz::fuzz(*target, FUZZ_SEED, FUZZ_TIME)? {
+            outcome.passed += 1;
+        } else {
+            outcome.failed += 1;
+            outcome.why = format!("see `{}` above", target.name);
+        }
+    }
+    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -1,0 +1,61 @@
+//! Settings that people, and Applications, write.
+
+use sealift_core::credential::DockerConfig;
+use sealift_core::credential::{CredentialAuthor, CredentialSource};
+use sealift_core::registries_conf::RegistriesConf;
+
+use super::text;
+
+/// An Application never gets a source that is the operator's, nor another namespace's Secret.
+pub(super) fn credentials(bytes: &[u8]) {
+    let text = text(bytes);
+    let operator = CredentialSource::parse(&text, CredentialAuthor::Operator);
+    let author = CredentialAuthor::Application { namespace: "shop" };
+    let Ok(source) = CredentialSource::parse(&text, author) else {
+        return;
+    };
+    assert_eq!(
+        operator.as_ref(),
+        Ok(&source),
+        "the operator may use what an Application may"
+    );
+    match source {
+        CredentialSource::SecretField { namespace, .. }
+        | CredentialSource::PullSecret { namespace, .. } => assert_eq!(namespace, "shop"),
+        other => panic!("an Application may not use {other:?}"),
+    }
+}
+
+/// No message about a docker configuration holds a value of it. The input is the configuration.
+pub(super) fn docker_config(bytes: &[u8]) {
+    let Ok(config) = DockerConfig::parse(bytes) else {
+        return;
+    };
+    for url in [
+        "https://registry-1.docker.io",
+        "https://registry.example.com/v2/",
+        "x",
+    ] {
+        if let Ok(login) = config.login(url, "library/nginx") {
+            assert_eq!(format!("{login:?}"), "Login([secret])");
+        }
+    }
+}
+
+/// An accepted registry has a name and an API URL, and at most one lacks a prefix.
+pub(super) fn registries_conf(bytes: &[u8]) {
+    let Ok(conf) = RegistriesConf::parse(&text(bytes)) else {
+        return;
+    };
+    let _one_default_at_most = conf.default_registry();
+    for entry in &conf.registries {
+        assert!(!entry.name.is_empty() && !entry.api_url.is_empty());
+    }
+    assert!(
+        conf.registries
+            .iter()
+            .filter(|entry| entry.prefix.is_empty())
+            .count()
+            <= 1
+    );
+}
