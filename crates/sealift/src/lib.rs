@@ -7,5 +7,6 @@ pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod objects;
+pub mod output;
 pub mod serve;
 pub mod state;
