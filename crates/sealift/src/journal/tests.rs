@@ -36,7 +36,9 @@ struct Opened {
 
 /// In memory where the system has such a folder: these tests wait for the disk thousands of times.
 fn world() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+    TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .unwrap()
 }
 
 fn program() -> Program {
