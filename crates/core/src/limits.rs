@@ -63,3 +63,8 @@ pub const MANIFEST_ALIAS_EVENTS_MAX: usize = 1_000_000;
 pub const MANIFEST_FOLDER_DEPTH_MAX: usize = 64;
 /// Bytes of all files of one run together: what the program may hold of them in memory.
 pub const MANIFEST_TOTAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes of one version constraint. The longest seen in the field has about 200.
+pub const CONSTRAINT_BYTES_MAX: usize = 1024;
+/// Candidates whose platforms are looked up for one image in one cycle, in tags: each costs a manifest and a
+/// configuration, and a repository whose newest tags all lack the platform is a mistake to report.
+pub const PLATFORM_CANDIDATES_MAX: usize = 20;

@@ -55,7 +55,7 @@ pub struct RegistryConf {
 }
 
 /// Order of a registry's tag listing, as the operator states it (`tagsortmode`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TagSortMode {
     /// No meaning: `none`, empty or absent.
     #[default]
