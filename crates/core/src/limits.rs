@@ -68,3 +68,27 @@ pub const CONSTRAINT_BYTES_MAX: usize = 1024;
 /// Candidates whose platforms are looked up for one image in one cycle, in tags: each costs a manifest and a
 /// configuration, and a repository whose newest tags all lack the platform is a mistake to report.
 pub const PLATFORM_CANDIDATES_MAX: usize = 20;
+/// Bytes of one branch name. Argo CD Image Updater cuts rendered names there; file systems allow no longer component.
+pub const BRANCH_BYTES_MAX: usize = 255;
+/// Bytes of one repository URL. RFC 9110, section 4.1, recommends at least 8000 octets; nobody needs a quarter of that.
+pub const GIT_URL_BYTES_MAX: usize = 2048;
+/// Bytes that one Git command may print: a listing of 200,000 references is about 16 MiB.
+pub const GIT_OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes kept of what a Git command or server says on its error channel.
+pub const GIT_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Seconds one Git command may take. Argo CD Image Updater: 90 s (`ARGOCD_EXEC_TIMEOUT`).
+pub const GIT_DEADLINE_SECS: u64 = 90;
+/// Bytes of one tree object: about 400,000 entries in one folder.
+pub const GIT_TREE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of one commit object. Messages of a megabyte exist nowhere but in attacks.
+pub const GIT_COMMIT_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one file that is read from a repository, so that one hostile file cannot fill the memory.
+pub const GIT_FILE_BYTES_MAX: usize = YAML_BYTES_MAX;
+/// Object requests sent to `git cat-file` before its answers are read: 64 of 65 bytes fit into any pipe.
+pub const GIT_BATCH_OBJECTS_MAX: usize = 64;
+/// Packs in one cached repository before the cache is begun anew; each fetch and each push adds one.
+pub const GIT_PACKS_MAX: usize = 200;
+/// Commits read for one look back, in commits.
+pub const GIT_HISTORY_MAX: usize = 10_000;
+/// Files listed below one folder of a repository, in files.
+pub const GIT_LIST_FILES_MAX: usize = MANIFEST_FILES_MAX;

@@ -1,0 +1,359 @@
+//! Credentials, trust in servers, and how both reach Git without an argument or a URL that holds a secret.
+//!
+//! HTTP: one `Authorization` header from `http.<url>.extraHeader`, which Git reads from its environment. Unlike a helper or a
+//! prompt it is sent with the first request, which saves a refused one a process. SSH: key and known hosts are files (0600)
+//! in a folder (0700) that ends with the [`crate::Repository`].
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sealift_core::secret::Secret;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use crate::command::Access;
+use crate::error::GitError;
+use crate::url::{GitUrl, Scheme};
+
+/// Bundles of system roots, in the order they are looked for.
+const SYSTEM_ROOTS: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
+/// A repository and everything that is needed to reach it.
+#[derive(Clone)]
+pub struct Remote {
+    /// Where it is.
+    pub url: GitUrl,
+    /// Who asks.
+    pub credential: Credential,
+    /// Certificates that are trusted besides the system's, PEM.
+    pub ca_pem: Option<String>,
+    /// Client certificate and key, PEM.
+    pub client_certificate: Option<(String, Secret<String>)>,
+    /// Neither TLS certificates nor SSH host keys are checked. Only an explicit setting of the user may say so.
+    pub insecure: bool,
+    /// Host keys that are trusted, in the format of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
+    pub known_hosts: Option<String>,
+    /// Proxy of this repository, for HTTP.
+    pub proxy: Option<String>,
+}
+
+impl Remote {
+    /// A repository that anyone may read.
+    #[must_use]
+    pub const fn new(url: GitUrl) -> Self {
+        Self {
+            url,
+            credential: Credential::None,
+            ca_pem: None,
+            client_certificate: None,
+            insecure: false,
+            known_hosts: None,
+            proxy: None,
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// Nobody in particular, or who stands in the URL.
+    None,
+    /// A user with a password, or with a token in its place.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password.
+        password: Secret<String>,
+    },
+    /// A bearer token.
+    Token(Secret<String>),
+    /// A private key in OpenSSH, PKCS#1 or PKCS#8 form, without passphrase.
+    SshKey(Secret<String>),
+}
+
+impl Credential {
+    /// The kind, for messages.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::None => "no credential",
+            Self::Basic { .. } => "a user and password",
+            Self::Token(_) => "a bearer token",
+            Self::SshKey(_) => "an SSH key",
+        }
+    }
+
+    /// A text that differs when the credential differs, and tells nothing about it to who does not know `salt`.
+    #[must_use]
+    pub(crate) fn fingerprint(&self, url: &GitUrl, salt: &[u8]) -> String {
+        let mut hash = Sha256::new();
+        hash.update(salt);
+        let embedded = url.password().map(|password| password.expose().as_str());
+        let parts = match self {
+            Self::None => [
+                "none",
+                url.user().unwrap_or_default(),
+                embedded.unwrap_or_default(),
+            ],
+            Self::Basic { username, password } => ["basic", username, password.expose()],
+            Self::Token(token) => ["token", "", token.expose()],
+            Self::SshKey(key) => ["ssh", "", key.expose()],
+        };
+        for part in parts.iter().copied().chain([url.for_git().as_str()]) {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let mut text = String::with_capacity(32);
+        for byte in hash.finalize().iter().take(16) {
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+}
+
+/// What the operator allows, whoever names the repository.
+#[derive(Debug, Clone, Default)]
+pub struct AccessRules {
+    /// Repositories on local paths may be used.
+    pub allow_local: bool,
+    /// Hosts besides loopback to which credentials may travel over plain HTTP, in lower case.
+    pub plaintext_credential_hosts: BTreeSet<String>,
+}
+
+/// Checks what may be used, and lays it out for commands. Files live in the returned folder.
+pub(crate) fn prepare_access(
+    remote: &Remote,
+    rules: &AccessRules,
+    folder: &Path,
+) -> Result<(Access, Option<TempDir>), GitError> {
+    check(remote, rules)?;
+    let mut files = Files { folder, made: None };
+    let mut access = Access {
+        protocol: remote.url.scheme().protocol(),
+        ..Access::default()
+    };
+    match remote.url.scheme() {
+        Scheme::File => {}
+        Scheme::Https | Scheme::Http => http(remote, &mut access, &mut files)?,
+        Scheme::Ssh => ssh(remote, &mut access, &mut files)?,
+    }
+    Ok((access, files.made))
+}
+
+fn check(remote: &Remote, rules: &AccessRules) -> Result<(), GitError> {
+    let url = &remote.url;
+    if url.scheme() == Scheme::File && !rules.allow_local {
+        return Err(GitError::LocalForbidden {
+            url: url.to_string(),
+        });
+    }
+    let carries_secret = remote.credential != Credential::None || url.password().is_some();
+    let host = url.host();
+    if url.scheme() == Scheme::Http
+        && carries_secret
+        && !is_loopback(host)
+        && !rules.plaintext_credential_hosts.contains(host)
+    {
+        return Err(GitError::PlaintextForbidden {
+            url: url.to_string(),
+            host: host.to_owned(),
+        });
+    }
+    let fits = match url.scheme() {
+        Scheme::Https | Scheme::Http => !matches!(remote.credential, Credential::SshKey(_)),
+        Scheme::Ssh => matches!(remote.credential, Credential::SshKey(_) | Credential::None),
+        Scheme::File => true,
+    };
+    if !fits {
+        return Err(GitError::CredentialMismatch {
+            url: url.to_string(),
+            kind: remote.credential.kind(),
+        });
+    }
+    if url.scheme() == Scheme::Ssh && remote.known_hosts.is_none() && !remote.insecure {
+        return Err(GitError::HostKeyUnknown {
+            url: url.to_string(),
+            detail: "no known hosts are configured".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a host is this machine by its written form; names are not resolved.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn http(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(), GitError> {
+    let url = &remote.url;
+    let basic = |user: &str, password: &str, access: &mut Access| {
+        let pair = Secret::new(format!("{user}:{password}"));
+        let encoded = STANDARD.encode(pair.expose());
+        access.secrets.push(Secret::new(password.to_owned()));
+        access.secrets.push(Secret::new(encoded.clone()));
+        format!("Authorization: Basic {encoded}")
+    };
+    let header = match (&remote.credential, url.password()) {
+        (Credential::Basic { username, password }, _) => {
+            Some(basic(username, password.expose(), access))
+        }
+        (Credential::Token(token), _) => {
+            access.secrets.push(token.clone());
+            Some(format!("Authorization: Bearer {}", token.expose()))
+        }
+        (_, Some(password)) => Some(basic(
+            url.user().unwrap_or_default(),
+            password.expose(),
+            access,
+        )),
+        _ => None,
+    };
+    let mut set = |key: &str, value: String| {
+        access
+            .configuration
+            .push((key.to_owned(), Secret::new(value)));
+    };
+    if let Some(header) = header {
+        if header.chars().any(char::is_control) {
+            return Err(GitError::CredentialMismatch {
+                url: url.to_string(),
+                kind: "a credential with control characters",
+            });
+        }
+        set(&format!("http.{}.extraHeader", url.for_git()), header);
+    }
+    if remote.insecure {
+        set("http.sslVerify", "false".to_owned());
+    } else if let Some(ca) = &remote.ca_pem {
+        let file = files.write("ca.pem", &format!("{}\n{ca}\n", system_roots()))?;
+        set("http.sslCAInfo", file.display().to_string());
+    }
+    if let Some((certificate, key)) = &remote.client_certificate {
+        let (certificate, key) = (
+            files.write("client.pem", certificate)?,
+            files.write("client.key", key.expose())?,
+        );
+        set("http.sslCert", certificate.display().to_string());
+        set("http.sslKey", key.display().to_string());
+    }
+    if let Some(proxy) = &remote.proxy {
+        set("http.proxy", proxy.clone());
+    }
+    Ok(())
+}
+
+fn system_roots() -> String {
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let known = SYSTEM_ROOTS.iter().map(PathBuf::from);
+    let mut texts = named
+        .into_iter()
+        .chain(known)
+        .filter_map(|path| std::fs::read_to_string(path).ok());
+    texts.next().unwrap_or_default()
+}
+
+/// Lays out key and known hosts, and the one command line that Git starts SSH with. It holds paths, no secrets.
+fn ssh(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(), GitError> {
+    let known = files.write(
+        "known_hosts",
+        remote.known_hosts.as_deref().unwrap_or_default(),
+    )?;
+    let (checking, known) = if remote.insecure {
+        ("no", PathBuf::from("/dev/null"))
+    } else {
+        ("yes", known)
+    };
+    let mut options = vec![
+        "BatchMode=yes".to_owned(),
+        format!("StrictHostKeyChecking={checking}"),
+        format!("UserKnownHostsFile={}", ssh_quoted(&known)),
+        "GlobalKnownHostsFile=/dev/null".to_owned(),
+        "UpdateHostKeys=no".to_owned(),
+        "IdentitiesOnly=yes".to_owned(),
+        "IdentityAgent=none".to_owned(),
+        "PasswordAuthentication=no".to_owned(),
+        "KbdInteractiveAuthentication=no".to_owned(),
+        "ClearAllForwardings=yes".to_owned(),
+        "ControlPath=none".to_owned(),
+        "PermitLocalCommand=no".to_owned(),
+        "ConnectTimeout=20".to_owned(),
+    ];
+    if let Credential::SshKey(key) = &remote.credential {
+        let text = Secret::new(format!("{}\n", key.expose().trim_end()));
+        let file = files.write("identity", text.expose())?;
+        options.push(format!("IdentityFile={}", ssh_quoted(&file)));
+        access.secrets.push(key.clone());
+    } else {
+        options.push("IdentityFile=none".to_owned());
+    }
+    let mut line = "ssh -F /dev/null".to_owned();
+    for option in &options {
+        let _ = write!(line, " -o {}", shell_quoted(option));
+    }
+    access.environment.push(("GIT_SSH_COMMAND", line.into()));
+    access.environment.push(("GIT_SSH_VARIANT", "ssh".into()));
+    Ok(())
+}
+
+/// `text` as one word of `sh`. POSIX.1-2017, "Shell Command Language", 2.2.2.
+fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// A path as one word of an SSH option, without tokens. ssh_config(5), "TOKENS".
+fn ssh_quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display().to_string().replace('%', "%%"))
+}
+
+/// Files that end with the access.
+struct Files<'a> {
+    folder: &'a Path,
+    made: Option<TempDir>,
+}
+
+impl Files<'_> {
+    fn write(&mut self, name: &str, text: &str) -> Result<PathBuf, GitError> {
+        let failed = |path: &Path, source| GitError::Io {
+            what: "write",
+            path: path.to_owned(),
+            source,
+        };
+        if self.made.is_none() {
+            let made = tempfile::Builder::new()
+                .prefix(ACCESS_FOLDER_PREFIX)
+                .permissions(std::fs::Permissions::from_mode(0o700))
+                .tempdir_in(self.folder)
+                .map_err(|source| failed(self.folder, source))?;
+            self.made = Some(made);
+        }
+        let path = self
+            .made
+            .as_ref()
+            .map_or(self.folder, TempDir::path)
+            .join(name);
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|source| failed(&path, source))?;
+        Ok(path)
+    }
+}
+
+/// Begins the names of folders with keys; what a crash left behind is found by it.
+pub(crate) const ACCESS_FOLDER_PREFIX: &str = "access-";
