@@ -66,7 +66,8 @@ impl Signer {
         armored: &Secret<String>,
         passphrase: Option<&Secret<String>>,
     ) -> Result<Self, SignError> {
-        openpgp::OpenPgpSigner::read(armored, passphrase).map(|signer| Self(Key::OpenPgp(Box::new(signer))))
+        openpgp::OpenPgpSigner::read(armored, passphrase)
+            .map(|signer| Self(Key::OpenPgp(Box::new(signer))))
     }
 
     /// The signature of `payload` in its armored form. `time` is when, for formats that say so.
