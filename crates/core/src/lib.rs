@@ -57,6 +57,7 @@ mod regexp;
 pub mod registries_conf;
 pub mod secret;
 pub mod select;
+pub mod slot;
 pub mod strategy;
 pub mod tag_filter;
 pub mod version;

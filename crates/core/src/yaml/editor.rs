@@ -3,7 +3,7 @@
 use super::YamlError;
 use super::scalar::{Quoting, reads_as_string, text_as_scalar};
 use super::splice::{Splice, apply, compose};
-use super::style::{Habits, Writer, column_of, dash_of, line_start, quoting_in};
+use super::style::{Habits, Writer, column_of, dash_of, line_start, quoting_in, quoting_of};
 use super::tree::{Kind, NodeId, Style, Tree};
 use super::verify::{Effect, New, proves};
 
@@ -74,6 +74,23 @@ impl Editor {
         };
         let new = New::Text(text.to_owned());
         self.change(Some(id), &Effect::Replace(&new), splices)
+    }
+
+    /// Gives a scalar the value `true` or `false`. One that has it is left alone.
+    ///
+    /// # Errors
+    /// [`YamlError::EditUnsafe`]: it is no scalar on one line, has a tag, or the proof failed.
+    pub fn set_flag(&mut self, id: NodeId, flag: bool) -> Result<(), YamlError> {
+        let node = self.tree.node(id);
+        let text = flag.to_string();
+        match &node.kind {
+            Kind::Scalar(value, Style::Plain) if **value == *text => return Ok(()),
+            Kind::Scalar(_, Style::Plain | Style::Single | Style::Double)
+                if !node.range.is_empty() => {}
+            _ => return Err(self.unsafe_at(id)),
+        }
+        let splice = self.over(id, text);
+        self.change(Some(id), &Effect::Replace(&New::Flag(flag)), vec![splice])
     }
 
     /// Adds `key: value` at the end of a map, or makes a map of one entry where null or no document
@@ -383,12 +400,8 @@ impl Editor {
     fn item_writer(&self, list: NodeId) -> Writer {
         let last = self.tree.items(list).last();
         let mut writer = self.writer(last.copied().unwrap_or(list));
-        if let Some(Kind::Scalar(_, style)) = last.map(|last| &self.tree.node(*last).kind) {
-            writer.values = match style {
-                Style::Single => Quoting::Single,
-                Style::Double => Quoting::Double,
-                Style::Plain | Style::Block => Quoting::Plain,
-            };
+        if let Some(quoting) = last.and_then(|last| quoting_of(&self.tree, *last)) {
+            writer.values = quoting;
         }
         writer
     }

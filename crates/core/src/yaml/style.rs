@@ -1,6 +1,6 @@
 //! The habits of a file, so that what is inserted looks like its neighbours.
 
-use super::scalar::{Quoting, text_as_scalar};
+use super::scalar::{Quoting, plain_is_safe, text_as_scalar};
 use super::tree::{Kind, NodeId, Style, Tree};
 use super::verify::New;
 
@@ -55,15 +55,21 @@ impl Habits {
 /// How scalars near `map` are quoted: like its last scalar value and its last key.
 pub(super) fn quoting_in(tree: &Tree, map: NodeId) -> (Quoting, Quoting) {
     let entries = tree.entries(map);
-    let quoting = |id: NodeId| match tree.node(id).kind {
+    let quoting = |id: NodeId| quoting_of(tree, id);
+    let key = entries.iter().rev().find_map(|(key, _)| quoting(*key));
+    let value = entries.iter().rev().find_map(|(_, value)| quoting(*value));
+    (key.unwrap_or_default(), value.unwrap_or_default())
+}
+
+/// How a scalar is quoted by choice. Quotes that its text needs say nothing about habits.
+pub(super) fn quoting_of(tree: &Tree, id: NodeId) -> Option<Quoting> {
+    match &tree.node(id).kind {
+        Kind::Scalar(text, Style::Single | Style::Double) if !plain_is_safe(text) => None,
         Kind::Scalar(_, Style::Single) => Some(Quoting::Single),
         Kind::Scalar(_, Style::Double) => Some(Quoting::Double),
         Kind::Scalar(..) => Some(Quoting::Plain),
         _ => None,
-    };
-    let key = entries.iter().rev().find_map(|(key, _)| quoting(*key));
-    let value = entries.iter().rev().find_map(|(_, value)| quoting(*value));
-    (key.unwrap_or_default(), value.unwrap_or_default())
+    }
 }
 
 /// Where the `-` of a block list item stands.

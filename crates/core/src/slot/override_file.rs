@@ -1,0 +1,437 @@
+//! Images in override files: `helm.parameters`, `kustomize.images`, `plugin.env`.
+//!
+//! Argo CD puts the lists of this file in the place of the Application's own, so entries of the
+//! Application that the file would hide are carried into it. Everything else in it stays.
+
+use std::collections::BTreeMap;
+
+use super::error::SlotProblem;
+use super::key_path::{lookup, owned, wrong_kind};
+use super::merge::{self, HelmKeys};
+use super::{Current, Format, Origin, Place, SlotImage};
+use crate::manifest::{HelmParameter, PluginVariable};
+use crate::reference::{KustomizeImage, Reference};
+use crate::yaml::{Editor, Kind, New, NodeId, Tree};
+
+type FoundSlot = (Vec<String>, Option<Current>);
+type Writes = BTreeMap<String, String>;
+
+/// Outer and inner key of a list.
+type ListPath = [&'static str; 2];
+
+const PARAMETERS: ListPath = ["helm", "parameters"];
+const IMAGES: ListPath = ["kustomize", "images"];
+const ENV: ListPath = ["plugin", "env"];
+
+/// The keys, and what the file says at them, or else the Application.
+pub(super) fn find(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProblem> {
+    match place.format {
+        Format::HelmOverride => find_parameters(place, tree),
+        Format::PluginOverride => find_env(place, tree),
+        _ => find_image(place, tree),
+    }
+}
+
+/// Writes the image, and what of the Application the file would hide otherwise.
+pub(super) fn write(
+    place: &Place<'_>,
+    editor: &mut Editor,
+    new: &Reference,
+) -> Result<Writes, SlotProblem> {
+    match place.format {
+        Format::HelmOverride => write_parameters(place, editor, new),
+        Format::PluginOverride => write_env(place, editor, new),
+        _ => write_images(place, editor, new),
+    }
+}
+
+fn find_parameters(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProblem> {
+    let helm = &place.image.helm;
+    let names = match helm.keys() {
+        HelmKeys::Spec(spec) => vec![spec],
+        HelmKeys::Parts { name, tag, digest } => [Some(name), Some(tag), digest]
+            .into_iter()
+            .flatten()
+            .collect(),
+    };
+    let routes = names.iter().map(|name| route(PARAMETERS, name)).collect();
+    let mut in_file = Vec::new();
+    for name in &names {
+        if let Some(value) = named_value(tree, PARAMETERS, name)? {
+            in_file.push(HelmParameter {
+                name: (*name).to_owned(),
+                value,
+                force_string: true,
+            });
+        }
+    }
+    let current = parameters_mean(place.image, &in_file, Origin::File).or_else(|| {
+        parameters_mean(
+            place.image,
+            &place.source.helm_parameters,
+            Origin::Application,
+        )
+    });
+    Ok((routes, current))
+}
+
+fn parameters_mean(
+    image: &SlotImage,
+    parameters: &[HelmParameter],
+    origin: Origin,
+) -> Option<Current> {
+    let value = |name: &str| {
+        let found = parameters.iter().find(|parameter| parameter.name == name);
+        found.map(|parameter| parameter.value.clone())
+    };
+    match image.helm.keys() {
+        HelmKeys::Spec(spec) => value(spec).and_then(|written| image.written(&written, origin)),
+        HelmKeys::Parts { name, tag, digest } => {
+            image.current_of_parts(value(name), value(tag), digest.and_then(value), origin)
+        }
+    }
+}
+
+fn find_env(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProblem> {
+    let plugin = &place.image.plugin;
+    let names: Vec<&String> = match &plugin.spec {
+        Some(spec) => vec![spec],
+        None => plugin.name.iter().chain(&plugin.tag).collect(),
+    };
+    let routes = names.iter().map(|name| route(ENV, name)).collect();
+    let mut in_file = Vec::new();
+    for name in names {
+        if let Some(value) = named_value(tree, ENV, name)? {
+            let name = name.clone();
+            in_file.push(PluginVariable { name, value });
+        }
+    }
+    let mean = |env: &[PluginVariable], origin| {
+        let value = |name: &String| {
+            let found = env.iter().find(|variable| variable.name == *name);
+            found.map(|variable| variable.value.clone())
+        };
+        match &plugin.spec {
+            Some(spec) => value(spec).and_then(|written| place.image.written(&written, origin)),
+            None => place.image.current_of_parts(
+                plugin.name.as_ref().and_then(value),
+                plugin.tag.as_ref().and_then(value),
+                None,
+                origin,
+            ),
+        }
+    };
+    let application = || mean(&place.source.plugin_env, Origin::Application);
+    let current = mean(&in_file, Origin::File).or_else(application);
+    Ok((routes, current))
+}
+
+fn find_image(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProblem> {
+    let name = place.image.kustomize_name.as_deref();
+    let text = merge::kustomize_entry(name, &place.image.image.without_tag());
+    let routes = vec![route(IMAGES, &KustomizeImage::parse(&text).name)];
+    for item in items(tree, IMAGES)? {
+        let Some(written) = tree.scalar(item).filter(|entry| same_entry(entry, &text)) else {
+            continue;
+        };
+        owned(tree, item, "kustomize.images")?;
+        let (_, reference) = Reference::parse_aliased(written);
+        let current = place.image.written(&reference.to_string(), Origin::File);
+        return Ok((routes, current));
+    }
+    let images = &place.source.kustomize_images;
+    let said = merge::kustomize_images_say(images, name, &place.image.image);
+    let current = said.and_then(|written| {
+        let (_, reference) = Reference::parse_aliased(written);
+        place
+            .image
+            .written(&reference.to_string(), Origin::Application)
+    });
+    Ok((routes, current))
+}
+
+impl SlotImage {
+    fn written(&self, text: &str, origin: Origin) -> Option<Current> {
+        (!text.is_empty()).then(|| Current {
+            image: self.current_of(&Reference::parse(text)),
+            written: text.to_owned(),
+            origin,
+        })
+    }
+}
+
+fn write_parameters(
+    place: &Place<'_>,
+    editor: &mut Editor,
+    new: &Reference,
+) -> Result<Writes, SlotProblem> {
+    let mut writes = Writes::new();
+    for parameter in place.image.helm.parameters(new) {
+        writes.insert(route(PARAMETERS, &parameter.name), parameter.value.clone());
+        put_parameter(editor, &parameter)?;
+    }
+    let hidden = place.source.helm_parameters.iter().filter(|parameter| {
+        let managed = place.source.managed_parameters.contains(&parameter.name);
+        managed && !writes.contains_key(&route(PARAMETERS, &parameter.name))
+    });
+    for parameter in hidden {
+        if named_value(editor.tree(), PARAMETERS, &parameter.name)?.is_none() {
+            put_parameter(editor, parameter)?;
+        }
+    }
+    Ok(writes)
+}
+
+/// Replaces the parameter in `helm.parameters`, or adds it in the order of names.
+///
+/// # Errors
+/// Another kind of node where a list or value is needed, a shared anchor, or an unsafe edit.
+pub fn put_parameter(editor: &mut Editor, parameter: &HelmParameter) -> Result<(), SlotProblem> {
+    let found = put_value(editor, PARAMETERS, &parameter.name, &parameter.value)?;
+    for index in &found {
+        force_string(editor, *index)?;
+    }
+    if !found.is_empty() {
+        return Ok(());
+    }
+    let tree = editor.tree();
+    let items = items(tree, PARAMETERS)?;
+    let greater = |item: &NodeId| {
+        let name = tree.value(*item, "name").and_then(|name| tree.scalar(name));
+        name.is_some_and(|name| name > parameter.name.as_str())
+    };
+    let index = items.iter().position(greater).unwrap_or(items.len());
+    let entry = New::Map(vec![
+        ("name".to_owned(), New::Text(parameter.name.clone())),
+        ("value".to_owned(), New::Text(parameter.value.clone())),
+        ("forcestring".to_owned(), New::Flag(true)),
+    ]);
+    insert(editor, PARAMETERS, index, &entry)
+}
+
+/// Argo CD reads the key in any case.
+fn force_string(editor: &mut Editor, index: usize) -> Result<(), SlotProblem> {
+    let tree = editor.tree();
+    let Some(item) = items(tree, PARAMETERS)?.get(index).copied() else {
+        return Ok(());
+    };
+    let mut entries = tree.entries(item).iter();
+    let found = entries.find(|(key, _)| {
+        let key = tree.scalar(*key);
+        key.is_some_and(|key| key.eq_ignore_ascii_case("forceString"))
+    });
+    let done = match found {
+        Some((_, value)) => editor.set_flag(*value, true),
+        None => editor.add_entry(Some(item), "forcestring", &New::Flag(true)),
+    };
+    done.map_err(|source| unsafe_edit(PARAMETERS, source))
+}
+
+fn write_images(
+    place: &Place<'_>,
+    editor: &mut Editor,
+    new: &Reference,
+) -> Result<Writes, SlotProblem> {
+    let name = place.image.kustomize_name.as_deref();
+    let text = merge::kustomize_entry(name, new);
+    let merged = merge::set_kustomize_image(&place.source.kustomize_images, name, new);
+    put_image(editor, &text, &merged)?;
+    let key = route(IMAGES, &KustomizeImage::parse(&text).name);
+    Ok(Writes::from([(key, text)]))
+}
+
+/// Replaces the entry `text` in `kustomize.images`, and adds those of `application` that are
+/// absent.
+///
+/// Entries are told apart by the name that they replace: aliases are entries of their own.
+///
+/// # Errors
+/// As [`put_parameter`].
+pub fn put_image(
+    editor: &mut Editor,
+    text: &str,
+    application: &[String],
+) -> Result<(), SlotProblem> {
+    for entry in application {
+        let is_new = same_entry(entry, text);
+        let tree = editor.tree();
+        let items = items(tree, IMAGES)?;
+        let written = |item: &&NodeId| {
+            let written = tree.scalar(**item);
+            written.is_some_and(|written| same_entry(written, entry))
+        };
+        match items.iter().find(written) {
+            None => insert(editor, IMAGES, items.len(), &New::Text(entry.clone()))?,
+            Some(item) if is_new => {
+                let item = owned(tree, *item, "kustomize.images")?;
+                if !tree.scalar(item).is_some_and(|old| is_kept(old, text)) {
+                    let done = editor.set_text(item, text);
+                    done.map_err(|source| unsafe_edit(IMAGES, source))?;
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether two entries replace the same image of the manifests.
+fn same_entry(left: &str, right: &str) -> bool {
+    let name = |entry: &str| Reference::parse(&KustomizeImage::parse(entry).name);
+    name(left).same_image(&name(right))
+}
+
+/// Whether the old text says the same already: another spelling of an equal reference stays.
+fn is_kept(old: &str, new: &str) -> bool {
+    let ((_, old), (_, new)) = (Reference::parse_aliased(old), Reference::parse_aliased(new));
+    let bare = new.tag_with_digest().is_empty();
+    old.same_image(&new) && (bare || old.tag_with_digest() == new.tag_with_digest())
+}
+
+fn write_env(
+    place: &Place<'_>,
+    editor: &mut Editor,
+    new: &Reference,
+) -> Result<Writes, SlotProblem> {
+    let plugin = &place.image.plugin;
+    let written = plugin.variables(new);
+    let mut writes = Writes::new();
+    for variable in merge::set_plugin_env(&place.source.plugin_env, plugin, new) {
+        let name = Some(&variable.name);
+        let parts = [&plugin.spec, &plugin.name, &plugin.tag];
+        if !parts.into_iter().any(|part| part.as_ref() == name) {
+            continue;
+        }
+        let is_new = written.contains(&variable);
+        if is_new {
+            writes.insert(route(ENV, &variable.name), variable.value.clone());
+        } else if named_value(editor.tree(), ENV, &variable.name)?.is_some() {
+            continue;
+        }
+        if put_value(editor, ENV, &variable.name, &variable.value)?.is_empty() {
+            let entry = New::Map(vec![
+                ("name".to_owned(), New::Text(variable.name)),
+                ("value".to_owned(), New::Text(variable.value)),
+            ]);
+            let end = items(editor.tree(), ENV)?.len();
+            insert(editor, ENV, end, &entry)?;
+        }
+    }
+    Ok(writes)
+}
+
+fn route(path: ListPath, name: &str) -> String {
+    format!("{}.{}[{name}]", path[0], path[1])
+}
+
+fn unsafe_edit(path: ListPath, source: crate::yaml::YamlError) -> SlotProblem {
+    SlotProblem::Unsafe {
+        key: path.join("."),
+        source,
+    }
+}
+
+/// The map or list at one of our keys; `None` where nothing or null stands.
+fn child(tree: &Tree, map: NodeId, key: &str, list: bool) -> Result<Option<NodeId>, SlotProblem> {
+    let found = lookup(tree, map, key, key)?;
+    match found.map(|id| (id, &tree.node(id).kind)) {
+        Some((id, Kind::Map(_))) if !list => Ok(Some(id)),
+        Some((id, Kind::List(_))) if list => Ok(Some(id)),
+        Some((id, _)) if !tree.is_null(id) => {
+            let expected = if list { "a list" } else { "a map" };
+            Err(wrong_kind(tree, id, key, expected))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The items of a list; none where it is missing.
+fn items(tree: &Tree, path: ListPath) -> Result<Vec<NodeId>, SlotProblem> {
+    let Some(root) = tree.root(0).filter(|root| !tree.is_null(*root)) else {
+        return Ok(Vec::new());
+    };
+    let root = owned(tree, root, path[0])?;
+    if !matches!(tree.node(root).kind, Kind::Map(_)) {
+        return Err(wrong_kind(tree, root, path[0], "a map"));
+    }
+    let outer = child(tree, root, path[0], false)?;
+    let list = outer.map(|outer| child(tree, outer, path[1], true));
+    let list = list.transpose()?.flatten();
+    Ok(list.map_or_else(Vec::new, |list| tree.items(list).to_vec()))
+}
+
+/// `value` of the first item called `name`.
+fn named_value(tree: &Tree, path: ListPath, name: &str) -> Result<Option<String>, SlotProblem> {
+    let items = items(tree, path)?;
+    let called = |item: &&NodeId| {
+        let found = tree
+            .value(**item, "name")
+            .and_then(|found| tree.scalar(found));
+        found == Some(name)
+    };
+    let Some(item) = items.iter().find(called) else {
+        return Ok(None);
+    };
+    let value = tree
+        .value(*item, "value")
+        .and_then(|value| tree.scalar(value));
+    Ok(value.map(str::to_owned))
+}
+
+/// Sets `value` of every item called `name`, and gives their indexes.
+fn put_value(
+    editor: &mut Editor,
+    path: ListPath,
+    name: &str,
+    value: &str,
+) -> Result<Vec<usize>, SlotProblem> {
+    let mut found = Vec::new();
+    for index in 0..items(editor.tree(), path)?.len() {
+        let tree = editor.tree();
+        let Some(item) = items(tree, path)?.get(index).copied() else {
+            break;
+        };
+        let called = tree
+            .value(item, "name")
+            .and_then(|called| tree.scalar(called));
+        if called != Some(name) {
+            continue;
+        }
+        found.push(index);
+        let item = owned(tree, item, name)?;
+        let done = match lookup(tree, item, "value", name)? {
+            Some(id) if tree.scalar(id).is_some() => editor.set_text(id, value),
+            Some(id) => return Err(wrong_kind(tree, id, name, "a single value")),
+            None => editor.add_entry(Some(item), "value", &New::Text(value.to_owned())),
+        };
+        done.map_err(|source| unsafe_edit(path, source))?;
+    }
+    Ok(found)
+}
+
+/// Adds an item, with the list and its map where they are missing.
+fn insert(
+    editor: &mut Editor,
+    path: ListPath,
+    index: usize,
+    value: &New,
+) -> Result<(), SlotProblem> {
+    let tree = editor.tree();
+    let list = || New::List(vec![value.clone()]);
+    let root = tree.root(0);
+    let outer = match root {
+        Some(root) => lookup(tree, root, path[0], path[0])?,
+        None => None,
+    };
+    let done = match outer {
+        None => {
+            let map = New::Map(vec![(path[1].to_owned(), list())]);
+            editor.add_entry(root, path[0], &map)
+        }
+        Some(outer) => match lookup(tree, outer, path[1], path[1])? {
+            Some(inner) => editor.add_item(inner, index, value),
+            None => editor.add_entry(Some(outer), path[1], &list()),
+        },
+    };
+    done.map_err(|source| unsafe_edit(path, source))
+}
