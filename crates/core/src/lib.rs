@@ -60,5 +60,6 @@ pub mod select;
 pub mod slot;
 pub mod strategy;
 pub mod tag_filter;
+pub mod template;
 pub mod version;
 pub mod yaml;

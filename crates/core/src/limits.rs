@@ -92,3 +92,12 @@ pub const GIT_PACKS_MAX: usize = 200;
 pub const GIT_HISTORY_MAX: usize = 10_000;
 /// Files listed below one folder of a repository, in files.
 pub const GIT_LIST_FILES_MAX: usize = MANIFEST_FILES_MAX;
+
+/// Bytes of one template as written.
+pub const TEMPLATE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of what one template renders, and of each text on the way: no forge shows more.
+pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// Nesting of blocks and parentheses of one template, in levels.
+pub const TEMPLATE_DEPTH_MAX: usize = 64;
+/// Steps of rendering one template. A message about a thousand images takes about 20,000.
+pub const TEMPLATE_STEPS_MAX: usize = 1_000_000;

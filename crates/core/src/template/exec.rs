@@ -1,0 +1,264 @@
+//! Rendering: walks the tree with the data, within bounds of steps and output.
+
+use super::format::print_value;
+use super::functions::{self, Function};
+use super::parse::{Branch, Command, Node, Operand, Pipeline, Root};
+use super::{TemplateError, TemplateProblem, Value, at};
+use crate::limits;
+
+pub(super) fn render(nodes: &[Node], data: &Value) -> Result<String, TemplateError> {
+    let mut run = Run {
+        output: String::new(),
+        variables: vec![("$".to_owned(), data.clone())],
+        steps_left: limits::TEMPLATE_STEPS_MAX,
+    };
+    run.nodes(nodes, data)?;
+    Ok(run.output)
+}
+
+/// How a list of nodes ended.
+#[derive(PartialEq)]
+enum Flow {
+    On,
+    Break,
+    Continue,
+}
+
+struct Run {
+    output: String,
+    variables: Vec<(String, Value)>,
+    steps_left: usize,
+}
+
+impl Run {
+    fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, TemplateError> {
+        for node in nodes {
+            self.step(0)?;
+            let flow = match node {
+                Node::Text(text) => self.write(text).map(|()| Flow::On),
+                Node::Action(pipeline) => self.action(pipeline, dot).map(|()| Flow::On),
+                Node::If(branch) => self.choose(branch, dot, false),
+                Node::With(branch) => self.choose(branch, dot, true),
+                Node::Range(branch) => self.range(branch, dot).map(|()| Flow::On),
+                Node::Break => Ok(Flow::Break),
+                Node::Continue => Ok(Flow::Continue),
+            }?;
+            if flow != Flow::On {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    fn step(&mut self, line: u64) -> Result<(), TemplateError> {
+        self.steps_left = self
+            .steps_left
+            .checked_sub(1)
+            .ok_or_else(|| at(line, TemplateProblem::Limit("work")))?;
+        Ok(())
+    }
+
+    fn write(&mut self, text: &str) -> Result<(), TemplateError> {
+        if self.output.len() + text.len() > limits::TEMPLATE_OUTPUT_BYTES_MAX {
+            return Err(at(0, TemplateProblem::Limit("output")));
+        }
+        self.output.push_str(text);
+        Ok(())
+    }
+
+    fn action(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<(), TemplateError> {
+        let value = self.pipeline(pipeline, dot)?;
+        if pipeline.variables.is_empty() {
+            let text = print_value(&value);
+            self.write(&text)?;
+        }
+        Ok(())
+    }
+
+    /// `if` and `with`.
+    fn choose(&mut self, branch: &Branch, dot: &Value, with: bool) -> Result<Flow, TemplateError> {
+        let outer = self.variables.len();
+        let value = self.pipeline(&branch.pipeline, dot)?;
+        let flow = if functions::truth(&value) {
+            self.nodes(&branch.body, if with { &value } else { dot })
+        } else {
+            self.nodes(&branch.otherwise, dot)
+        };
+        self.variables.truncate(outer);
+        flow
+    }
+
+    fn range(&mut self, branch: &Branch, dot: &Value) -> Result<(), TemplateError> {
+        let outer = self.variables.len();
+        let line = branch.pipeline.line;
+        let value = self.commands(&branch.pipeline, dot)?;
+        let mut any = false;
+        for (index, item) in items(&value, line)?.enumerate() {
+            any = true;
+            self.step(line)?;
+            let (key, item) = item.unwrap_or_else(|| {
+                let number = i64::try_from(index).unwrap_or(i64::MAX);
+                (Value::Int(number), Value::Int(number))
+            });
+            self.loop_variables(&branch.pipeline, key, &item);
+            let flow = self.nodes(&branch.body, &item)?;
+            self.variables.truncate(outer);
+            if flow == Flow::Break {
+                break;
+            }
+        }
+        if !any {
+            self.nodes(&branch.otherwise, dot)?;
+        }
+        self.variables.truncate(outer);
+        Ok(())
+    }
+
+    fn loop_variables(&mut self, pipeline: &Pipeline, key: Value, item: &Value) {
+        let pairs = match pipeline.variables.as_slice() {
+            [] => Vec::new(),
+            [only] => vec![(only, item.clone())],
+            [first, second, ..] => vec![(first, key), (second, item.clone())],
+        };
+        for (name, value) in pairs {
+            self.set(name, value, pipeline.assigns);
+        }
+    }
+
+    fn set(&mut self, name: &str, value: Value, assigns: bool) {
+        let known = self
+            .variables
+            .iter_mut()
+            .rev()
+            .find(|(known, _)| known == name);
+        match known {
+            Some((_, place)) if assigns => *place = value,
+            _ => self.variables.push((name.to_owned(), value)),
+        }
+    }
+
+    /// The value of a pipeline, after its variable was set.
+    fn pipeline(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, TemplateError> {
+        let value = self.commands(pipeline, dot)?;
+        for name in &pipeline.variables {
+            self.set(name, value.clone(), pipeline.assigns);
+        }
+        Ok(value)
+    }
+
+    fn commands(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, TemplateError> {
+        let mut piped = None;
+        for command in &pipeline.commands {
+            self.step(pipeline.line)?;
+            piped = Some(self.command(command, piped, dot, pipeline.line)?);
+        }
+        Ok(piped.unwrap_or(Value::Nil))
+    }
+
+    fn command(
+        &mut self,
+        command: &Command,
+        piped: Option<Value>,
+        dot: &Value,
+        line: u64,
+    ) -> Result<Value, TemplateError> {
+        match command.operands.split_first() {
+            Some((Operand::Function(function), arguments)) => {
+                self.call(*function, arguments, piped, dot, line)
+            }
+            Some((operand, _)) => self.operand(operand, dot, line),
+            None => Ok(Value::Nil),
+        }
+    }
+
+    /// Calls a function. `and` and `or` stop at the argument that decides.
+    fn call(
+        &mut self,
+        function: Function,
+        operands: &[Operand],
+        piped: Option<Value>,
+        dot: &Value,
+        line: u64,
+    ) -> Result<Value, TemplateError> {
+        let mut arguments = Vec::with_capacity(operands.len() + 1);
+        for operand in operands {
+            let value = self.operand(operand, dot, line)?;
+            if function.stops_at(&value) {
+                return Ok(value);
+            }
+            arguments.push(value);
+        }
+        arguments.extend(piped);
+        functions::call(function, &arguments).map_err(|problem| at(line, problem))
+    }
+
+    fn operand(
+        &mut self,
+        operand: &Operand,
+        dot: &Value,
+        line: u64,
+    ) -> Result<Value, TemplateError> {
+        self.step(line)?;
+        match operand {
+            Operand::Literal(value) => Ok(value.clone()),
+            Operand::Function(function) => {
+                functions::call(*function, &[]).map_err(|problem| at(line, problem))
+            }
+            Operand::Chain(root, fields) => {
+                let mut value = match root {
+                    Root::Dot => dot.clone(),
+                    Root::Pipeline(pipeline) => self.pipeline(pipeline, dot)?,
+                    Root::Variable(name) => {
+                        let known = self.variables.iter().rev().find(|(known, _)| known == name);
+                        known.map_or(Value::Nil, |(_, value)| value.clone())
+                    }
+                };
+                for name in fields {
+                    value = field(&value, name).map_err(|problem| at(line, problem))?;
+                }
+                Ok(value)
+            }
+        }
+    }
+}
+
+fn field(value: &Value, name: &str) -> Result<Value, TemplateProblem> {
+    match value {
+        Value::Map(map) => Ok(Value::text(map.get(name).map_or("", String::as_str))),
+        Value::Record(fields) => fields
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.clone())
+            .ok_or_else(|| TemplateProblem::UnknownField(name.to_owned())),
+        _ => Err(TemplateProblem::UnknownField(name.to_owned())),
+    }
+}
+
+/// What `range` goes over: keys and items. `None` stands for the number of the round.
+fn items(
+    value: &Value,
+    line: u64,
+) -> Result<Box<dyn Iterator<Item = Option<(Value, Value)>>>, TemplateError> {
+    match value {
+        Value::Nil => Ok(Box::new(std::iter::empty())),
+        Value::List(list) => {
+            let list = list.clone();
+            let number = |index: usize| Value::Int(i64::try_from(index).unwrap_or(i64::MAX));
+            Ok(Box::new((0..list.len()).map(move |index| {
+                list.get(index).map(|item| (number(index), item.clone()))
+            })))
+        }
+        Value::Map(map) => {
+            let pairs: Vec<_> = map
+                .iter()
+                .map(|(key, item)| Some((Value::text(key), Value::text(item))))
+                .collect();
+            Ok(Box::new(pairs.into_iter()))
+        }
+        Value::Int(count) => Ok(Box::new((0..(*count).max(0)).map(|_| None))),
+        Value::Bool(_) | Value::Float(_) | Value::Text(_) | Value::Record(_) => {
+            let problem = "`range` needs a list, a map or a number".to_owned();
+            Err(at(line, TemplateProblem::WrongKind(problem)))
+        }
+    }
+}
