@@ -101,3 +101,33 @@ pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 pub const TEMPLATE_DEPTH_MAX: usize = 64;
 /// Steps of rendering one template. A message about a thousand images takes about 20,000.
 pub const TEMPLATE_STEPS_MAX: usize = 1_000_000;
+// The way out (`net`).
+
+/// Requests in flight to one origin, in requests. More gains nothing on one host and churns its connection pool.
+pub const REQUESTS_PER_ORIGIN_MAX: usize = 32;
+/// Steps of one redirect chain, in redirects.
+pub const REDIRECTS_MAX: usize = 10;
+/// Time to reach a host, in milliseconds: TCP and TLS handshakes together.
+pub const CONNECT_MS_MAX: u64 = 10_000;
+/// Time until the head of an answer, in milliseconds.
+pub const RESPONSE_HEAD_MS_MAX: u64 = 30_000;
+/// Time for one request with its whole answer, in milliseconds: a server that drips bytes holds nobody longer.
+pub const REQUEST_MS_MAX: u64 = 120_000;
+/// Tries of one idempotent request, in requests.
+pub const REQUEST_TRIES_MAX: u32 = 4;
+/// First ceiling of the jittered wait between tries, in milliseconds; it doubles with each try.
+pub const RETRY_WAIT_MS: u64 = 250;
+/// Last ceiling of the jittered wait between tries, in milliseconds.
+pub const RETRY_WAIT_MS_MAX: u64 = 10_000;
+/// Longest pause that a request sits out, in milliseconds. Behind a longer one it fails as `rate-limited`.
+pub const PAUSE_WAIT_MS_MAX: u64 = 60_000;
+/// Longest pause that a server may ask for, in milliseconds; a hostile one must not silence itself for ever.
+pub const PAUSE_MS_MAX: u64 = 3_600_000;
+/// Pause after `RateLimit-Remaining: 0` without a time, in milliseconds. Docker Hub names a window but not its end.
+pub const PAUSE_UNKNOWN_MS: u64 = 60_000;
+/// Bytes read of the body of an error answer, in bytes: registries explain themselves in a few lines of JSON.
+pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Requests that a rate limit lets through at once after idleness, in requests.
+pub const RATE_BURST_MAX: u32 = 10;
+/// Origins whose pace is kept, in origins.
+pub const ORIGINS_MAX: usize = 10_000;

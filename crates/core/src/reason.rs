@@ -64,6 +64,8 @@ reasons! {
     RegistryUnauthorized "registry-unauthorized" "The registry refused the credentials.",
     RateLimited "rate-limited" "The registry asks for fewer requests.",
     InsecureRedirect "insecure-redirect" "An answer redirects to plain HTTP.",
+    EgressRefused "egress-refused" "A URL or redirect leads where requests may not go; it was not asked.",
+    RealmForbidden "realm-forbidden" "The registry names a token server that credentials may not go to; they were not sent.",
     DigestMismatch "digest-mismatch" "Content does not have the digest it was asked for by.",
     BodyTooLarge "body-too-large" "An answer is larger than its limit.",
     CredentialUnavailable "credential-unavailable" "A credential that the settings name could not be read.",

@@ -2,3 +2,6 @@
 
 pub mod docker;
 pub mod image;
+pub mod scripted;
+pub mod tls;
+mod wire;
