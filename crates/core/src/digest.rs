@@ -36,6 +36,12 @@ impl Digest {
         Self(raw)
     }
 
+    /// The 32 raw bytes.
+    #[must_use]
+    pub const fn raw(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The 64 hex characters without the algorithm.
     #[must_use]
     pub fn hex(&self) -> String {

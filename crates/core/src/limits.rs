@@ -131,3 +131,46 @@ pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
 pub const RATE_BURST_MAX: u32 = 10;
 /// Origins whose pace is kept, in origins.
 pub const ORIGINS_MAX: usize = 10_000;
+
+// Registries (`registry`).
+
+/// Bytes of one repository name: 255 with the host, as the field's tools have it.
+pub const REPOSITORY_BYTES_MAX: usize = 255;
+/// Bytes of one line of challenges.
+pub const CHALLENGE_BYTES_MAX: usize = 8 * 1024;
+/// Challenges of one answer.
+pub const CHALLENGES_MAX: usize = 16;
+/// Tags asked for in one page, in tags: what most registries serve at most.
+pub const PAGE_TAGS: usize = 1_000;
+/// Pages of one listing, in pages: some registries serve 100 tags or fewer a page.
+pub const PAGES_MAX: usize = 5_000;
+/// Bytes of one page of a listing, and of a whole listing: [`TAGS_MAX`] tags of the greatest length, with quotes.
+pub const LISTING_BYTES_MAX: usize = 70 * 1024 * 1024;
+/// Bytes of listings kept in memory with their validators, between cycles.
+pub const LISTING_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of one manifest or index. OCI distribution-spec v1.1 lets registries refuse more than 4 MiB.
+pub const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one image configuration.
+pub const IMAGE_CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Manifests below one index.
+pub const INDEX_CHILDREN_MAX: usize = 1_000;
+/// Bytes of manifests and configurations kept in memory.
+pub const CONTENT_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of manifests and configurations kept on disk.
+pub const CONTENT_DISK_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of one answer of a token server.
+pub const TOKEN_BYTES_MAX: usize = 256 * 1024;
+/// Least life of a token, in seconds: what clients of the distribution protocol assume.
+pub const TOKEN_LIFE_SECS_MIN: u64 = 60;
+/// Longest life that a token is trusted for, in seconds.
+pub const TOKEN_LIFE_SECS_MAX: u64 = 24 * 3600;
+/// Tokens kept for one credential, in tokens (one a repository).
+pub const TOKENS_MAX: usize = 20_000;
+/// Least time between two readings of a refused credential, in seconds.
+pub const CREDENTIAL_REFRESH_SECS: u64 = 60;
+/// Longest time that a remembered tag is believed, in seconds. It is asked again within the second half of it.
+pub const TAG_MEMORY_SECS_MAX: i64 = 24 * 3600;
+/// Bytes of one file of remembered tags: [`TAGS_MAX`] lines.
+pub const TAG_MEMORY_BYTES_MAX: u64 = 120 * 1024 * 1024;
+/// Characters of a registry's own error text that are shown.
+pub const REGISTRY_MESSAGE_CHARS_MAX: usize = 200;
