@@ -6,6 +6,83 @@
 pub const TAGS_MAX: usize = 500_000;
 /// Bytes of one tag name. OCI distribution-spec v1.1, "Pulling manifests": at most 128 characters.
 pub const TAG_BYTES_MAX: usize = 128;
+
+// The way out (`net`).
+
+/// Requests in flight to one origin, in requests. More gains nothing on one host and churns its connection pool.
+pub const REQUESTS_PER_ORIGIN_MAX: usize = 32;
+/// Steps of one redirect chain, in redirects.
+pub const REDIRECTS_MAX: usize = 10;
+/// Time to reach a host, in milliseconds: TCP and TLS handshakes together.
+pub const CONNECT_MS_MAX: u64 = 10_000;
+/// Time until the head of an answer, in milliseconds.
+pub const RESPONSE_HEAD_MS_MAX: u64 = 30_000;
+/// Time for one request with its whole answer, in milliseconds: a server that drips bytes holds nobody longer.
+pub const REQUEST_MS_MAX: u64 = 120_000;
+/// Tries of one idempotent request, in requests.
+pub const REQUEST_TRIES_MAX: u32 = 4;
+/// First ceiling of the jittered wait between tries, in milliseconds; it doubles with each try.
+pub const RETRY_WAIT_MS: u64 = 250;
+/// Last ceiling of the jittered wait between tries, in milliseconds.
+pub const RETRY_WAIT_MS_MAX: u64 = 10_000;
+/// Longest pause that a request sits out, in milliseconds. Behind a longer one it fails as `rate-limited`.
+pub const PAUSE_WAIT_MS_MAX: u64 = 60_000;
+/// Longest pause that a server may ask for, in milliseconds; a hostile one must not silence itself for ever.
+pub const PAUSE_MS_MAX: u64 = 3_600_000;
+/// Pause after `RateLimit-Remaining: 0` without a time, in milliseconds. Docker Hub names a window but not its end.
+pub const PAUSE_UNKNOWN_MS: u64 = 60_000;
+/// Bytes read of the body of an error answer, in bytes: registries explain themselves in a few lines of JSON.
+pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Requests that a rate limit lets through at once after idleness, in requests.
+pub const RATE_BURST_MAX: u32 = 10;
+/// Origins whose pace is kept, in origins.
+pub const ORIGINS_MAX: usize = 10_000;
+
+// Registries (`registry`).
+
+/// Bytes of one repository name: 255 with the host, as the field's tools have it.
+pub const REPOSITORY_BYTES_MAX: usize = 255;
+/// Bytes of one line of challenges.
+pub const CHALLENGE_BYTES_MAX: usize = 8 * 1024;
+/// Challenges of one answer.
+pub const CHALLENGES_MAX: usize = 16;
+/// Tags asked for in one page, in tags: what most registries serve at most.
+pub const PAGE_TAGS: usize = 1_000;
+/// Pages of one listing, in pages: some registries serve 100 tags or fewer a page.
+pub const PAGES_MAX: usize = 5_000;
+/// Bytes of one page of a listing, and of a whole listing: [`TAGS_MAX`] tags of the greatest length, with quotes.
+pub const LISTING_BYTES_MAX: usize = 70 * 1024 * 1024;
+/// Bytes of listings kept in memory with their validators, between cycles.
+pub const LISTING_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of one manifest or index. OCI distribution-spec v1.1 lets registries refuse more than 4 MiB.
+pub const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one image configuration.
+pub const IMAGE_CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Manifests below one index.
+pub const INDEX_CHILDREN_MAX: usize = 1_000;
+/// Bytes of manifests and configurations kept in memory.
+pub const CONTENT_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of manifests and configurations kept on disk.
+pub const CONTENT_DISK_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of one answer of a token server.
+pub const TOKEN_BYTES_MAX: usize = 256 * 1024;
+/// Least life of a token, in seconds: what clients of the distribution protocol assume.
+pub const TOKEN_LIFE_SECS_MIN: u64 = 60;
+/// Longest life that a token is trusted for, in seconds.
+pub const TOKEN_LIFE_SECS_MAX: u64 = 24 * 3600;
+/// Tokens kept for one credential, in tokens (one a repository).
+pub const TOKENS_MAX: usize = 20_000;
+/// Least time between two readings of a refused credential, in seconds.
+pub const CREDENTIAL_REFRESH_SECS: u64 = 60;
+/// Longest time that a remembered tag is believed, in seconds. It is asked again within the second half of it.
+pub const TAG_MEMORY_SECS_MAX: i64 = 24 * 3600;
+/// Bytes of one file of remembered tags: [`TAGS_MAX`] lines.
+pub const TAG_MEMORY_BYTES_MAX: u64 = 120 * 1024 * 1024;
+/// Characters of a registry's own error text that are shown.
+pub const REGISTRY_MESSAGE_CHARS_MAX: usize = 200;
+
+// Decisions.
+
 /// Reasons kept with one decision, in reasons. Enough for `explain` on the largest repositories people look at by eye.
 pub const REASONS_MAX: usize = 10_000;
 /// Reasons kept with one event, in reasons: an event is one line of JSON that a SIEM must accept.
@@ -101,76 +178,3 @@ pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 pub const TEMPLATE_DEPTH_MAX: usize = 64;
 /// Steps of rendering one template. A message about a thousand images takes about 20,000.
 pub const TEMPLATE_STEPS_MAX: usize = 1_000_000;
-// The way out (`net`).
-
-/// Requests in flight to one origin, in requests. More gains nothing on one host and churns its connection pool.
-pub const REQUESTS_PER_ORIGIN_MAX: usize = 32;
-/// Steps of one redirect chain, in redirects.
-pub const REDIRECTS_MAX: usize = 10;
-/// Time to reach a host, in milliseconds: TCP and TLS handshakes together.
-pub const CONNECT_MS_MAX: u64 = 10_000;
-/// Time until the head of an answer, in milliseconds.
-pub const RESPONSE_HEAD_MS_MAX: u64 = 30_000;
-/// Time for one request with its whole answer, in milliseconds: a server that drips bytes holds nobody longer.
-pub const REQUEST_MS_MAX: u64 = 120_000;
-/// Tries of one idempotent request, in requests.
-pub const REQUEST_TRIES_MAX: u32 = 4;
-/// First ceiling of the jittered wait between tries, in milliseconds; it doubles with each try.
-pub const RETRY_WAIT_MS: u64 = 250;
-/// Last ceiling of the jittered wait between tries, in milliseconds.
-pub const RETRY_WAIT_MS_MAX: u64 = 10_000;
-/// Longest pause that a request sits out, in milliseconds. Behind a longer one it fails as `rate-limited`.
-pub const PAUSE_WAIT_MS_MAX: u64 = 60_000;
-/// Longest pause that a server may ask for, in milliseconds; a hostile one must not silence itself for ever.
-pub const PAUSE_MS_MAX: u64 = 3_600_000;
-/// Pause after `RateLimit-Remaining: 0` without a time, in milliseconds. Docker Hub names a window but not its end.
-pub const PAUSE_UNKNOWN_MS: u64 = 60_000;
-/// Bytes read of the body of an error answer, in bytes: registries explain themselves in a few lines of JSON.
-pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
-/// Requests that a rate limit lets through at once after idleness, in requests.
-pub const RATE_BURST_MAX: u32 = 10;
-/// Origins whose pace is kept, in origins.
-pub const ORIGINS_MAX: usize = 10_000;
-
-// Registries (`registry`).
-
-/// Bytes of one repository name: 255 with the host, as the field's tools have it.
-pub const REPOSITORY_BYTES_MAX: usize = 255;
-/// Bytes of one line of challenges.
-pub const CHALLENGE_BYTES_MAX: usize = 8 * 1024;
-/// Challenges of one answer.
-pub const CHALLENGES_MAX: usize = 16;
-/// Tags asked for in one page, in tags: what most registries serve at most.
-pub const PAGE_TAGS: usize = 1_000;
-/// Pages of one listing, in pages: some registries serve 100 tags or fewer a page.
-pub const PAGES_MAX: usize = 5_000;
-/// Bytes of one page of a listing, and of a whole listing: [`TAGS_MAX`] tags of the greatest length, with quotes.
-pub const LISTING_BYTES_MAX: usize = 70 * 1024 * 1024;
-/// Bytes of listings kept in memory with their validators, between cycles.
-pub const LISTING_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of one manifest or index. OCI distribution-spec v1.1 lets registries refuse more than 4 MiB.
-pub const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of one image configuration.
-pub const IMAGE_CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Manifests below one index.
-pub const INDEX_CHILDREN_MAX: usize = 1_000;
-/// Bytes of manifests and configurations kept in memory.
-pub const CONTENT_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of manifests and configurations kept on disk.
-pub const CONTENT_DISK_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Bytes of one answer of a token server.
-pub const TOKEN_BYTES_MAX: usize = 256 * 1024;
-/// Least life of a token, in seconds: what clients of the distribution protocol assume.
-pub const TOKEN_LIFE_SECS_MIN: u64 = 60;
-/// Longest life that a token is trusted for, in seconds.
-pub const TOKEN_LIFE_SECS_MAX: u64 = 24 * 3600;
-/// Tokens kept for one credential, in tokens (one a repository).
-pub const TOKENS_MAX: usize = 20_000;
-/// Least time between two readings of a refused credential, in seconds.
-pub const CREDENTIAL_REFRESH_SECS: u64 = 60;
-/// Longest time that a remembered tag is believed, in seconds. It is asked again within the second half of it.
-pub const TAG_MEMORY_SECS_MAX: i64 = 24 * 3600;
-/// Bytes of one file of remembered tags: [`TAGS_MAX`] lines.
-pub const TAG_MEMORY_BYTES_MAX: u64 = 120 * 1024 * 1024;
-/// Characters of a registry's own error text that are shown.
-pub const REGISTRY_MESSAGE_CHARS_MAX: usize = 200;
