@@ -1,11 +1,13 @@
-//! How data reaches people and programs: colour, escaping, tables, JSON, and the layout of an error.
+//! How data reaches people and programs: colour, escaping, tables, JSON, and the layout of an
+//! error.
 //!
-//! Here: forms. Not here: what is said. Texts from registries and Git (tags, labels, branch names) are hostile on a
-//! terminal: everything that goes there passes [`escape`]. JSON needs none: its writer escapes control characters.
+//! Here: forms. Not here: what is said. Texts from registries and Git (tags, labels, branch names)
+//! are hostile on a terminal: everything that goes there passes [`escape`]. JSON needs none: its
+//! writer escapes control characters.
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -54,8 +56,8 @@ impl ColourWhen {
     }
 }
 
-/// Replaces what moves the cursor, hides or reorders text by its escape: C0 and C1 controls, bidirectional controls,
-/// zero-width and other invisible characters. The result has one line.
+/// Replaces what moves the cursor, hides or reorders text by its escape: C0 and C1 controls,
+/// bidirectional controls, zero-width and other invisible characters. The result has one line.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hostile) {
@@ -74,8 +76,8 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Characters of Unicode general category Cc, the bidirectional controls of UAX #9, and those that have no width but
-/// change what is read (zero-width, soft hyphen, separators, variation of tags).
+/// Characters of Unicode general category Cc, the bidirectional controls of UAX #9, and those that
+/// have no width but change what is read (zero-width, soft hyphen, separators, variation of tags).
 const fn is_hostile(character: char) -> bool {
     matches!(
         character,
@@ -114,6 +116,8 @@ impl Cell {
 #[derive(Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<Cell>>,
+    /// Least widths, from rows that were written before.
+    widths: Vec<usize>,
 }
 
 impl Table {
@@ -124,7 +128,10 @@ impl Table {
             .iter()
             .map(|heading| Cell::styled(heading, HEADING))
             .collect();
-        Self { rows: vec![row] }
+        Self {
+            rows: vec![row],
+            widths: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -136,36 +143,59 @@ impl Table {
     ///
     /// # Errors
     /// The stream refuses it.
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut widths: Vec<usize> = Vec::new();
+    pub fn write(mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.write_rows(out)
+    }
+
+    /// Writes the rows so far and forgets them, but for the widths: for long lists, and those that
+    /// go on.
+    ///
+    /// # Errors
+    /// The stream refuses it.
+    pub fn write_rows(&mut self, out: &mut dyn Write) -> io::Result<()> {
         for row in &self.rows {
-            widths.resize(widths.len().max(row.len()), 0);
-            for (width, cell) in widths.iter_mut().zip(row) {
+            self.widths.resize(self.widths.len().max(row.len()), 0);
+            for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.text.width());
             }
         }
-        for row in &self.rows {
-            let mut line = String::new();
-            for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                if index > 0 {
-                    line.push_str(GUTTER);
-                }
-                let padding = " ".repeat(width.saturating_sub(cell.text.width()));
-                let Cell { text, style } = cell;
-                // Writing to a String cannot fail.
-                let _ = write!(line, "{style}{text}{style:#}{padding}");
-            }
-            writeln!(out, "{}", line.trim_end())?;
+        for row in self.rows.drain(..) {
+            write_row(out, &row, &self.widths)?;
         }
         Ok(())
     }
+}
+
+fn write_row(out: &mut dyn Write, row: &[Cell], widths: &[usize]) -> io::Result<()> {
+    let filled = row
+        .iter()
+        .rposition(|cell| !cell.text.is_empty())
+        .map_or(0, |last| last + 1);
+    for (index, (Cell { text, style }, width)) in row.iter().zip(widths).take(filled).enumerate() {
+        if index > 0 {
+            out.write_all(GUTTER.as_bytes())?;
+        }
+        write!(out, "{style}{text}{style:#}")?;
+        if index + 1 < filled {
+            let padding = width.saturating_sub(text.width());
+            write!(out, "{:padding$}", "")?;
+        }
+    }
+    writeln!(out)
+}
+
+/// A number with its noun: `1 record`, `2 records`.
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// One value as one line of JSON.
 ///
 /// # Errors
 /// The stream refuses it.
-pub fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+pub fn json_line(out: &mut (impl Write + ?Sized), value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
     out.write_all(b"\n")
 }
@@ -174,7 +204,7 @@ pub fn json_line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()>
 ///
 /// # Errors
 /// The stream refuses it.
-pub fn json_document(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+pub fn json_document(out: &mut (impl Write + ?Sized), value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     out.write_all(b"\n")
 }
@@ -265,7 +295,7 @@ fn write_message(
 mod tests {
     use super::*;
 
-    fn plain(write: impl Fn(&mut Vec<u8>)) -> String {
+    fn plain(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut bytes = Vec::new();
         write(&mut bytes);
         anstream::adapter::strip_bytes(&bytes)
@@ -291,7 +321,7 @@ mod tests {
         let mut table = Table::with_headings(&["IMAGE", "TAG"]);
         table.row([Cell::plain("漢字"), Cell::styled("1", GOOD)]);
         table.row([Cell::plain("shop\u{7}")]);
-        let text = plain(|out| table.write(out).unwrap());
+        let text = plain(|out| table.write_rows(out).unwrap());
         assert_eq!(text, "IMAGE      TAG\n漢字       1\nshop\\u{7}\n");
     }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{self, Cause, MaskedUrl, ReasonId};
+use crate::catalog::Catalog;
 use crate::digest::Digest;
 use crate::limits;
 
@@ -83,7 +84,8 @@ pub struct Inputs {
 /// A catalogue by digest and size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CatalogSummary {
-    /// SHA-256 over the tags in listing order, each with a line feed after it.
+    /// SHA-256 over the tags in listing order, each with a line feed after it; over nothing if the
+    /// catalogue is incomplete, since its tags are not kept.
     pub digest: Digest,
     /// Number of tags.
     pub tags: u64,
@@ -197,6 +199,36 @@ impl Considered {
     }
 }
 
+impl CatalogSummary {
+    /// The summary of a catalogue. Linear in its tags: make it once for all images that share one.
+    #[must_use]
+    pub fn of(catalog: &Catalog) -> Self {
+        let lines = |tags: &[Box<str>]| {
+            let mut bytes = Vec::new();
+            for tag in tags {
+                bytes.extend_from_slice(tag.as_bytes());
+                bytes.push(b'\n');
+            }
+            (Digest::of(&bytes), tags.len() as u64)
+        };
+        let ((digest, tags), wholeness) = match catalog {
+            Catalog::Complete(complete) => (lines(complete.tags()), Wholeness::Complete),
+            Catalog::Single(single) => {
+                (lines(std::slice::from_ref(&single.tag)), Wholeness::Single)
+            }
+            Catalog::Incomplete(incomplete) => (
+                (Digest::of(b""), incomplete.tags_read as u64),
+                Wholeness::Incomplete,
+            ),
+        };
+        Self {
+            digest,
+            tags,
+            wholeness,
+        }
+    }
+}
+
 impl Wholeness {
     /// The word as it is written.
     #[must_use]
@@ -211,6 +243,16 @@ impl Wholeness {
 }
 
 impl Decision {
+    /// Every decision that is written.
+    pub const WORDS: [&'static str; 6] = [
+        "updated",
+        "up-to-date",
+        "refused",
+        "skipped",
+        "failed",
+        "would-update",
+    ];
+
     /// The word as it is written.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -126,6 +126,19 @@ struct Kind {
 }
 
 impl Body {
+    /// Every value of the tag `kind` that is written.
+    pub const KINDS: [&'static str; 9] = [
+        "started",
+        "considered",
+        "notice",
+        "intent",
+        "outcome",
+        "cycle",
+        "checkpoint",
+        "pruned",
+        "stopped",
+    ];
+
     /// Reads the body of a line whose kind is known. The header's fields are unknown to it, and so
     /// ignored.
     fn from_line(kind: &str, line: &[u8]) -> Result<Self, serde_json::Error> {

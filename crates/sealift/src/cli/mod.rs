@@ -1,6 +1,7 @@
 //! The command line: one file a command. Data goes to standard output, logs to standard error.
 
 pub mod completion;
+pub mod events;
 pub mod options;
 pub mod version;
 

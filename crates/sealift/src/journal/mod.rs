@@ -12,8 +12,10 @@
 mod open;
 pub mod read;
 mod segments;
+pub mod tail;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -24,19 +26,19 @@ use jiff::Timestamp;
 use rand::RngCore;
 use sealift_core::digest::Digest;
 use sealift_core::event::{
-    Body, Cause, Chain, ChainId, Checkpoint, Head, Intent, IntentId, OpenIntentPlace, Outcome,
-    Pruned, PushResult, Started,
+    Body, Cause, Chain, ChainId, Head, IntentId, OpenIntentPlace, Outcome, PushResult, Started,
 };
 use sealift_core::limits;
 
 use crate::state::{StateError, StateFolder};
 use segments::Segments;
+use writer::{Durability, Sink, Writer};
 
 pub use open::OpenIntent;
 
 /// The journal of this process. Shared by reference: every method takes a short lock.
 pub struct Journal {
-    inner: Mutex<Inner>,
+    writer: Mutex<Writer>,
 }
 
 /// What a process says of itself in its first record.
@@ -66,16 +68,26 @@ impl Default for JournalLimits {
     }
 }
 
-/// Why something was not recorded.
+/// Why something was not recorded, or cannot be read back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The system refused something.
+    /// A file cannot be read.
+    #[error("cannot {action} `{}`", .path.display())]
+    Read {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written.
     #[error("cannot {action} `{}`; the event was not recorded", .path.display())]
-    Io {
+    Write {
         /// What was tried.
         action: &'static str,
         /// On what.
@@ -97,21 +109,6 @@ pub enum JournalError {
         "the journal failed before, and what the disk holds is unknown; the event was not recorded"
     )]
     Broken,
-}
-
-struct Inner {
-    chain: Chain,
-    head: Head,
-    buffer: Vec<u8>,
-    sink: Sink,
-    open: BTreeMap<IntentId, OpenIntentPlace>,
-    limits: JournalLimits,
-    broken: bool,
-}
-
-enum Sink {
-    Segments(Segments),
-    Stream(Box<dyn Write + Send>),
 }
 
 impl Journal {
@@ -191,7 +188,7 @@ impl Journal {
         });
         let mut buffer = Vec::new();
         let head = chain.append(&mut buffer, now, &started)?;
-        let mut inner = Inner {
+        let mut writer = Writer {
             chain,
             head,
             buffer,
@@ -200,10 +197,10 @@ impl Journal {
             limits,
             broken: false,
         };
-        inner.flush()?;
-        inner.sync()?;
+        writer.flush()?;
+        writer.sync()?;
         Ok(Self {
-            inner: Mutex::new(inner),
+            writer: Mutex::new(writer),
         })
     }
 
@@ -267,197 +264,9 @@ impl Journal {
         self.lock().open.values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Writer> {
         // A panic while the lock is held leaves at worst a record in the buffer: the values stay
         // consistent.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Durability {
-    Buffered,
-    Durable,
-}
-
-impl Inner {
-    fn record(
-        &mut self,
-        body: &Body,
-        now: Timestamp,
-        durability: Durability,
-    ) -> Result<Head, JournalError> {
-        self.rotate_if_full(now)?;
-        self.append(body, now, durability)
-    }
-
-    /// Appends, or leaves chain and buffer as they were.
-    fn append(
-        &mut self,
-        body: &Body,
-        now: Timestamp,
-        durability: Durability,
-    ) -> Result<Head, JournalError> {
-        if self.broken {
-            return Err(JournalError::Broken);
-        }
-        let (chain, begin) = (self.chain, self.buffer.len());
-        let head = self.chain.append(&mut self.buffer, now, body)?;
-        if let Err(error) = self.deliver(begin, durability) {
-            self.chain = chain;
-            self.buffer.truncate(begin);
-            return Err(error);
-        }
-        self.head = head;
-        self.track(body, head);
-        Ok(head)
-    }
-
-    fn deliver(&mut self, begin: usize, durability: Durability) -> Result<(), JournalError> {
-        let bytes = self.buffer.len() - begin;
-        if bytes > limits::EVENT_LINE_BYTES_MAX {
-            return Err(JournalError::TooLarge { bytes });
-        }
-        let stream = matches!(self.sink, Sink::Stream(_));
-        let full = self.buffer.len() >= limits::JOURNAL_BUFFER_BYTES_MAX;
-        if stream || full || durability == Durability::Durable {
-            self.flush()?;
-        }
-        if durability == Durability::Durable {
-            self.sync()?;
-        }
-        Ok(())
-    }
-
-    /// Writes the buffer out, whole or not at all.
-    fn flush(&mut self) -> Result<(), JournalError> {
-        if self.broken {
-            return Err(JournalError::Broken);
-        }
-        let written = match &mut self.sink {
-            Sink::Segments(segments) => segments.write(&self.buffer),
-            Sink::Stream(stream) => stream
-                .write_all(&self.buffer)
-                .and_then(|()| stream.flush())
-                .map_err(|source| segments::Unwritten {
-                    error: stream_error(source),
-                    whole: false,
-                }),
-        };
-        match written {
-            Ok(()) => self.buffer.clear(),
-            Err(unwritten) => {
-                self.broken = !unwritten.whole;
-                return Err(unwritten.error);
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for the disk. After a failure nothing is known of what it holds, so the journal stays
-    /// refused.
-    fn sync(&mut self) -> Result<(), JournalError> {
-        let Sink::Segments(segments) = &self.sink else {
-            return Ok(());
-        };
-        let synced = segments.sync();
-        self.broken |= synced.is_err();
-        synced
-    }
-
-    fn track(&mut self, body: &Body, head: Head) {
-        match body {
-            Body::Intent(intent) => {
-                let Intent { intent, .. } = **intent;
-                let place = OpenIntentPlace {
-                    intent,
-                    sequence: head.sequence,
-                    segment: self.segment_number(),
-                };
-                self.open.insert(intent, place);
-            }
-            Body::Outcome(outcome) => {
-                self.open.remove(&outcome.intent);
-            }
-            _ => {}
-        }
-    }
-
-    fn segment_number(&self) -> u32 {
-        match &self.sink {
-            Sink::Segments(segments) => segments.current_number(),
-            Sink::Stream(_) => 0,
-        }
-    }
-
-    /// Begins a new segment with a checkpoint, and deletes the oldest ones above the bound.
-    fn rotate_if_full(&mut self, now: Timestamp) -> Result<(), JournalError> {
-        let Sink::Segments(segments) = &self.sink else {
-            return Ok(());
-        };
-        let bytes = segments.current_bytes() + self.buffer.len() as u64;
-        if bytes < self.limits.segment_bytes_max {
-            return Ok(());
-        }
-        self.flush()?;
-        self.sync()?;
-        if let Sink::Segments(segments) = &mut self.sink {
-            segments.begin_next()?;
-        }
-        let open_intents = self.open.values().cloned().collect();
-        let checkpoint = Checkpoint {
-            head: self.head,
-            open_intents,
-        };
-        self.append(&Body::Checkpoint(checkpoint), now, Durability::Buffered)?;
-        self.prune(now)
-    }
-
-    /// Deletes segments above the bound, oldest first, up to the first one that an open intent
-    /// stands in. The record is durable before the file is gone, so that a gap without one is a
-    /// finding.
-    fn prune(&mut self, now: Timestamp) -> Result<(), JournalError> {
-        let open_from = self
-            .open
-            .values()
-            .map(|place| place.segment)
-            .min()
-            .unwrap_or(u32::MAX);
-        loop {
-            let Sink::Segments(segments) = &self.sink else {
-                return Ok(());
-            };
-            let Some((segment, bytes)) = segments.oldest_above(self.limits.bytes_max) else {
-                return Ok(());
-            };
-            if segment >= open_from {
-                return Ok(());
-            }
-            let sequence_last = segments.sequence_last_of(segment);
-            let pruned = Pruned {
-                segment,
-                sequence_last,
-                bytes,
-            };
-            self.append(&Body::Pruned(pruned), now, Durability::Durable)?;
-            if let Sink::Segments(segments) = &mut self.sink {
-                segments.delete_oldest()?;
-            }
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // Best effort: what must not be lost was recorded durably.
-        let _ = self.flush();
-    }
-}
-
-fn stream_error(source: io::Error) -> JournalError {
-    JournalError::Io {
-        action: "write to",
-        path: PathBuf::from("the event stream"),
-        source,
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

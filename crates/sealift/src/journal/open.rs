@@ -18,7 +18,7 @@ use sealift_core::reason::Reason;
 
 use super::JournalError;
 use super::read::{LinePlace, Lines};
-use super::segments::{self, Segments, io_error};
+use super::segments::{self, Segments, read_error};
 
 /// Bytes read at once while the end of the last whole line is looked for.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -94,7 +94,7 @@ fn cut_torn_line(segments: &mut Segments) -> Result<Option<Notice>, JournalError
 /// The length of a segment up to and with its last line feed.
 fn whole_lines_bytes(segments: &Segments, number: u32) -> Result<u64, JournalError> {
     let path = segments::path(segments.folder(), number);
-    let file = File::open(&path).map_err(io_error("open", &path))?;
+    let file = File::open(&path).map_err(read_error("open", &path))?;
     let mut end = segments.current_bytes();
     let mut chunk = vec![0; CHUNK_BYTES];
     while end > 0 {
@@ -104,7 +104,7 @@ fn whole_lines_bytes(segments: &Segments, number: u32) -> Result<u64, JournalErr
             break;
         };
         file.read_exact_at(part, begin)
-            .map_err(io_error("read", &path))?;
+            .map_err(read_error("read", &path))?;
         if let Some(at) = part.iter().rposition(|&byte| byte == b'\n') {
             return Ok(begin + at as u64 + 1);
         }

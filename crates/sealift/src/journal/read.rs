@@ -12,7 +12,7 @@ use sealift_core::event::verify::Place;
 use sealift_core::limits;
 
 use super::JournalError;
-use super::segments::{self, io_error};
+use super::segments::{self, read_error};
 
 /// Where a line stands, and whether it ends with a line feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Lines {
     /// # Errors
     /// The folder cannot be read, as when there is no journal.
     pub fn all(folder: &Path) -> Result<Self, JournalError> {
-        let numbers = segments::numbers(folder).map_err(io_error("read the journal", folder))?;
+        let numbers = segments::numbers(folder).map_err(read_error("read the journal", folder))?;
         Ok(Self::of(folder, numbers))
     }
 
@@ -71,7 +71,7 @@ impl Lines {
                 return Ok(None);
             };
             let path = segments::path(&self.folder, current.number);
-            if let Some(place) = current.next_line(line).map_err(io_error("read", &path))? {
+            if let Some(place) = current.next_line(line).map_err(read_error("read", &path))? {
                 return Ok(Some(place));
             }
             self.current = None;
@@ -93,7 +93,7 @@ impl Lines {
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io_error("open", &path)(error)),
+                Err(error) => return Err(read_error("open", &path)(error)),
             }
         }
         Ok(false)

@@ -41,9 +41,11 @@ impl Segments {
     /// The segments that exist, by number. Other files are left alone.
     pub(super) fn list(folder: PathBuf) -> Result<Self, JournalError> {
         let mut retained = VecDeque::new();
-        for number in numbers(&folder).map_err(io_error("read the folder", &folder))? {
+        for number in numbers(&folder).map_err(read_error("read the folder", &folder))? {
             let path = path(&folder, number);
-            let bytes = fs::metadata(&path).map_err(io_error("read", &path))?.len();
+            let bytes = fs::metadata(&path)
+                .map_err(read_error("read", &path))?
+                .len();
             retained.push_back(Segment { number, bytes });
         }
         Ok(Self {
@@ -90,7 +92,7 @@ impl Segments {
         if let Err(source) = file.write_all(bytes) {
             let whole = file.set_len(segment.bytes).is_ok();
             return Err(Unwritten {
-                error: io_error("write", &path)(source),
+                error: write_error("write", &path)(source),
                 whole,
             });
         }
@@ -104,7 +106,7 @@ impl Segments {
         };
         let path = path(&self.folder, self.current_number());
         file.sync_data()
-            .map_err(io_error("write to the disk", &path))
+            .map_err(write_error("write to the disk", &path))
     }
 
     /// Makes the next segment the current one.
@@ -140,7 +142,7 @@ impl Segments {
     pub(super) fn delete_oldest(&mut self) -> Result<(), JournalError> {
         if let Some(segment) = self.retained.front() {
             let path = path(&self.folder, segment.number);
-            fs::remove_file(&path).map_err(io_error("delete", &path))?;
+            fs::remove_file(&path).map_err(write_error("delete", &path))?;
             self.retained.pop_front();
         }
         Ok(())
@@ -153,14 +155,14 @@ impl Segments {
         };
         let path = path(&self.folder, segment.number);
         if bytes == 0 {
-            fs::remove_file(&path).map_err(io_error("delete", &path))?;
+            fs::remove_file(&path).map_err(write_error("delete", &path))?;
             self.retained.pop_back();
             return sync_folder(&self.folder);
         }
         segment.bytes = bytes;
         let file = OpenOptions::new().write(true).open(&path);
         file.and_then(|file| file.set_len(bytes).and_then(|()| file.sync_all()))
-            .map_err(io_error("cut", &path))
+            .map_err(write_error("cut", &path))
     }
 
     fn open_current(&mut self) -> Result<(), JournalError> {
@@ -171,7 +173,7 @@ impl Segments {
         let file = OpenOptions::new()
             .append(true)
             .open(&path)
-            .map_err(io_error("open", &path))?;
+            .map_err(write_error("open", &path))?;
         self.current = Some(file);
         Ok(())
     }
@@ -183,7 +185,7 @@ impl Segments {
             .create_new(true)
             .mode(0o600)
             .open(&path)
-            .map_err(io_error("create", &path))?;
+            .map_err(write_error("create", &path))?;
         sync_folder(&self.folder)?;
         self.retained.push_back(Segment { number, bytes: 0 });
         self.current = Some(file);
@@ -219,13 +221,23 @@ pub(super) fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-/// An error of the system, said of a path.
-pub(super) fn io_error(
+/// An error of the system while reading a path.
+pub(super) fn read_error(
     action: &'static str,
     path: &Path,
 ) -> impl FnOnce(io::Error) -> JournalError {
     let path = path.to_owned();
-    move |source| JournalError::Io {
+    move |source| JournalError::Read {
+        action,
+        path,
+        source,
+    }
+}
+
+/// An error of the system while changing a path.
+fn write_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |source| JournalError::Write {
         action,
         path,
         source,
@@ -236,5 +248,5 @@ pub(super) fn io_error(
 fn sync_folder(folder: &Path) -> Result<(), JournalError> {
     File::open(folder)
         .and_then(|file| file.sync_all())
-        .map_err(io_error("write to the disk", folder))
+        .map_err(write_error("write to the disk", folder))
 }

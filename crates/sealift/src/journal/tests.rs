@@ -407,7 +407,7 @@ fn a_record_that_was_refused_leaves_the_chain_as_it_was_and_a_broken_stream_stay
     *stream.full.lock().unwrap() = true;
     assert!(matches!(
         journal.record(&cycle(1), NOW),
-        Err(JournalError::Io { .. })
+        Err(JournalError::Write { .. })
     ));
     assert_eq!(journal.head(), head);
     *stream.full.lock().unwrap() = false;
