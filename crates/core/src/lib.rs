@@ -34,7 +34,9 @@ macro_rules! text_identity {
     };
 }
 
+pub mod branch;
 pub mod catalog;
+pub mod commit_message;
 pub mod constraint;
 pub mod credential;
 pub mod digest;
