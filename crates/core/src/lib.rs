@@ -59,6 +59,7 @@ mod regexp;
 pub mod registries_conf;
 pub mod secret;
 pub mod select;
+pub mod settings;
 pub mod slot;
 pub mod strategy;
 pub mod tag_filter;

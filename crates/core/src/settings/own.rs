@@ -1,0 +1,125 @@
+//! Our own settings, as annotations under `sealift.dev/`. Strict: what cannot be read is an error.
+//!
+//! | key behind `sealift.dev/` | value | meaning |
+//! |---|---|---|
+//! | `update-strategy`, `<alias>.update-strategy` | `semver`, `newest-build`, `digest`, `alphabetical`, `numeric`, `calver` | replaces the `update-strategy` of Argo CD Image Updater |
+//! | `extract`, `<alias>.extract` | a regular expression with one group `version` | what of a tag is compared |
+//! | `allow-downgrade`, `<alias>.allow-downgrade` | `true`, `false` | a lower tag than Git holds may be written |
+//! | `<alias>.helm.image-digest` | a key of Helm values | takes the digest by itself |
+//! | `commit-per` | `application`, `branch` | one commit each; `application` is the default |
+//!
+//! A setting of an alias replaces the one of the Application.
+
+use std::collections::BTreeMap;
+
+use super::keys::{OWN_APPLICATION, OWN_IMAGE, OWN_PREFIX, Subject, subject};
+use super::{SettingError, SettingProblem, Written, annotations, shown};
+use crate::extract::Extract;
+use crate::strategy::Strategy;
+
+/// What is set, for the Application or for one image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnSettings {
+    /// Replaces the strategy of the common settings.
+    pub update_strategy: Option<Strategy>,
+    /// What of a tag is compared.
+    pub extract: Option<Extract>,
+    /// Whether a lower tag may be written.
+    pub allow_downgrade: Option<bool>,
+    /// Key of Helm values for the digest. Images only.
+    pub helm_digest: Option<Written<String>>,
+    /// How commits are cut. Applications only.
+    pub commit_per: Option<CommitPer>,
+}
+
+/// How many commits a push has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CommitPer {
+    /// One for each Application.
+    #[default]
+    Application,
+    /// One for all Applications that ask for this on one branch.
+    Branch,
+}
+
+/// Our settings of one object: those of the Application, and those of each alias with their error.
+#[derive(Debug, Default)]
+pub(super) struct Own<'a> {
+    pub(super) application: OwnSettings,
+    pub(super) images: BTreeMap<&'a str, OwnSettings>,
+    pub(super) image_errors: BTreeMap<&'a str, SettingError>,
+}
+
+/// Reads the annotations under [`OWN_PREFIX`].
+///
+/// # Errors
+/// The first setting of the Application that cannot be used, or a key that is about nothing.
+pub(super) fn read<'a>(
+    object: &str,
+    annotations: &'a BTreeMap<String, String>,
+    is_alias: &dyn Fn(&str) -> bool,
+) -> Result<Own<'a>, SettingError> {
+    let mut own = Own::default();
+    for (annotation, value) in annotations::below(annotations, OWN_PREFIX) {
+        let key = annotation.get(OWN_PREFIX.len()..).unwrap_or_default();
+        let error = |problem| annotations::error(object, annotation, problem);
+        match subject(key, OWN_APPLICATION, OWN_IMAGE) {
+            Subject::Application => {
+                set(&mut own.application, key, annotation, value).map_err(error)?;
+            }
+            Subject::Image(alias) if is_alias(alias) => {
+                let name = key.get(alias.len() + 1..).unwrap_or_default();
+                let settings = own.images.entry(alias).or_default();
+                if let Err(problem) = set(settings, name, annotation, value) {
+                    own.image_errors
+                        .entry(alias)
+                        .or_insert_with(|| error(problem));
+                }
+            }
+            Subject::Image(alias) => {
+                return Err(error(SettingProblem::UnknownAlias(shown(alias))));
+            }
+            Subject::Unknown(nearest) => return Err(error(SettingProblem::UnknownOwn { nearest })),
+        }
+    }
+    Ok(own)
+}
+
+fn set(
+    settings: &mut OwnSettings,
+    name: &str,
+    annotation: &str,
+    value: &str,
+) -> Result<(), SettingProblem> {
+    let one_of = |expected| SettingProblem::OneOf {
+        value: shown(value),
+        expected,
+    };
+    match name {
+        "update-strategy" => settings.update_strategy = Some(Strategy::parse_strict(value)?),
+        "extract" => settings.extract = Some(Extract::parse(value)?),
+        "allow-downgrade" => {
+            settings.allow_downgrade = Some(match value {
+                "true" => true,
+                "false" => false,
+                _ => return Err(one_of("`true`, `false`")),
+            });
+        }
+        "helm.image-digest" if value.trim().is_empty() => {
+            return Err(one_of("the keys of Helm values"));
+        }
+        "helm.image-digest" => {
+            let path = annotations::path(annotation);
+            settings.helm_digest = Some(Written::new(value.trim().to_owned(), path));
+        }
+        "commit-per" => {
+            settings.commit_per = Some(match value {
+                "application" => CommitPer::Application,
+                "branch" => CommitPer::Branch,
+                _ => return Err(one_of("`application`, `branch`")),
+            });
+        }
+        _ => return Err(SettingProblem::UnknownOwn { nearest: None }),
+    }
+    Ok(())
+}
