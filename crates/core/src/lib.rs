@@ -34,6 +34,7 @@ macro_rules! text_identity {
     };
 }
 
+pub mod application;
 pub mod branch;
 pub mod catalog;
 pub mod commit_message;

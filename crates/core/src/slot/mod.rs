@@ -87,7 +87,7 @@ pub struct SourceImages {
 impl SourceImages {
     /// What `source` says, for an Application with these configured images.
     #[must_use]
-    pub fn of(source: &Source, configured: &[SlotImage]) -> Self {
+    pub fn of<'a>(source: &Source, configured: impl IntoIterator<Item = &'a SlotImage>) -> Self {
         let mut managed_parameters = Vec::new();
         for image in configured {
             match image.helm.keys() {

@@ -49,6 +49,20 @@ pub enum AppType {
     Plugin,
 }
 
+impl AppType {
+    /// What can be updated in a source of this type; plugins are written as parameters in Git.
+    #[must_use]
+    pub const fn of(source_type: SourceType, git: bool) -> Option<Self> {
+        match source_type {
+            SourceType::Helm => Some(Self::Helm),
+            SourceType::Kustomize => Some(Self::Kustomize),
+            SourceType::Plugin if git => Some(Self::Helm),
+            SourceType::Plugin => Some(Self::Plugin),
+            SourceType::Directory | SourceType::Unknown => None,
+        }
+    }
+}
+
 /// Which blocks a source has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Blocks {
@@ -164,17 +178,10 @@ pub struct Chosen {
 #[must_use]
 pub fn choose(sources: &Sources, target: TargetKind, git: bool) -> Chosen {
     let source_type = type_of(sources, target);
-    let app_type = match source_type {
-        SourceType::Helm => Some(AppType::Helm),
-        SourceType::Kustomize => Some(AppType::Kustomize),
-        SourceType::Plugin if git => Some(AppType::Helm),
-        SourceType::Plugin => Some(AppType::Plugin),
-        SourceType::Directory | SourceType::Unknown => None,
-    };
     Chosen {
         which: which(sources, source_type),
         source_type,
-        app_type,
+        app_type: AppType::of(source_type, git),
     }
 }
 

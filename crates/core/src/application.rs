@@ -1,0 +1,188 @@
+//! One Argo CD Application and the settings that apply to it, parsed.
+//!
+//! Here: from a manifest and its settings to values that cannot be wrong; the source is resolved
+//! once, with the write-back target in mind, and path, repository, branch and format rest on it.
+//! Not here: reading objects, registries or Git. Pure: equal inputs give equal Applications.
+
+mod image;
+mod parse;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::branch::BranchRule;
+use crate::credential::CredentialSource;
+use crate::manifest::{ApplicationManifest, Source};
+use crate::notice::Notice;
+use crate::platform::Platform;
+use crate::reference::{ConfiguredImage, Reference};
+use crate::select::Selection;
+use crate::settings::own::CommitPer;
+use crate::settings::{Method, SettingError, annotations};
+use crate::slot::source::{AppType, Chosen, SourceType};
+use crate::slot::target::Target;
+use crate::slot::{SlotImage, SourceImages};
+
+/// `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApplicationId {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for ApplicationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// An Application that is followed.
+#[derive(Debug, Clone)]
+pub struct Application {
+    /// Its name.
+    pub id: ApplicationId,
+    /// AppProject.
+    pub project: String,
+    /// Labels, for commit messages.
+    pub labels: BTreeMap<String, String>,
+    /// How it is changed.
+    pub method: Method,
+    /// The source that is written, and what can be written there.
+    pub chosen: Chosen,
+    /// `path` of the chosen source.
+    pub source_path: String,
+    /// What the chosen source says about images.
+    pub source_images: SourceImages,
+    /// Repository to write to.
+    pub repository: String,
+    /// Branch to read; `None`: the remote's default branch.
+    pub base_branch: Option<String>,
+    /// The branch rule as set; its template names the branch to push.
+    pub branch: BranchRule,
+    /// Files to write.
+    pub target: Target,
+    /// What runs, as far as Argo CD says so. A hint.
+    pub running: Vec<Reference>,
+    /// The images that can be followed.
+    pub images: Vec<ImageRule>,
+    /// The images that cannot, and why. The others are followed all the same.
+    pub broken_images: Vec<BrokenImage>,
+    /// How commits are cut.
+    pub commit_per: CommitPer,
+}
+
+/// One image of an Application and how it is followed.
+#[derive(Debug, Clone)]
+pub struct ImageRule {
+    /// Alias, image and constraint.
+    pub configured: ConfiguredImage,
+    /// Which tag is best. The registry's `tagsortmode` is still to be filled in.
+    pub selection: Selection,
+    /// The image counts even if it runs nowhere.
+    pub force_update: bool,
+    /// Credentials for the registry, where the Application names its own.
+    pub pull_secret: Option<CredentialSource>,
+    /// Where it is written.
+    pub slot: SlotImage,
+}
+
+/// An image whose own settings cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenImage {
+    /// Alias, where it has one.
+    pub alias: Option<String>,
+    /// As listed.
+    pub image: String,
+    /// Why.
+    pub error: SettingError,
+}
+
+/// What parsing needs to know besides the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The namespace that Argo CD runs in.
+    pub argocd_namespace: String,
+    /// The platform that this program runs on.
+    pub own_platform: Platform,
+}
+
+/// What a manifest says.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The Application, or the error that concerns all of it.
+    pub application: Result<Application, SettingError>,
+    /// What was ignored, renamed or repaired.
+    pub notices: Vec<Notice>,
+}
+
+/// Parses an Application by its annotations. `None`: it asks for nothing and is not followed.
+#[must_use]
+pub fn parse_annotated(manifest: &ApplicationManifest, context: &Context) -> Option<Parsed> {
+    let metadata = &manifest.metadata;
+    let id = ApplicationId {
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone(),
+    };
+    let annotated = annotations::read(&id.to_string(), &metadata.annotations)?;
+    let mut notices = annotated.notices;
+    let application = annotated.settings.and_then(|settings| {
+        parse::Parser {
+            id,
+            manifest,
+            context,
+            notices: &mut notices,
+        }
+        .application(&settings)
+    });
+    Some(Parsed {
+        application,
+        notices,
+    })
+}
+
+impl Application {
+    /// Whether Argo CD has not said what the source is (manifests in Git have no status), so that
+    /// the files at [`Application::source_path`] must.
+    #[must_use]
+    pub fn needs_source_type(&self) -> bool {
+        self.chosen.app_type.is_none() && self.chosen.source_type == SourceType::Unknown
+    }
+
+    /// States what the source is, once its files were seen.
+    pub fn set_source_type(&mut self, source_type: SourceType) {
+        let git = matches!(self.method, Method::Git(_));
+        self.chosen.source_type = source_type;
+        self.chosen.app_type = AppType::of(source_type, git);
+    }
+}
+
+/// What the names of the files in a source's folder say about its type, as Argo CD detects it.
+#[must_use]
+pub fn detect_source_type<'a>(file_names: impl IntoIterator<Item = &'a str>) -> SourceType {
+    let mut found = SourceType::Directory;
+    for name in file_names {
+        match name {
+            "Chart.yaml" => return SourceType::Helm,
+            "kustomization.yaml" | "kustomization.yml" | "Kustomization" => {
+                found = SourceType::Kustomize;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The sources of a manifest, in their order.
+fn sources(manifest: &ApplicationManifest) -> impl Iterator<Item = &Source> {
+    let spec = &manifest.spec;
+    let dry = spec
+        .source_hydrator
+        .as_ref()
+        .map(|hydrator| &hydrator.dry_source);
+    spec.sources.iter().chain(spec.source.as_ref()).chain(dry)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! From the settings of one image, and those of its Application, to an [`ImageRule`].
+
+use super::{ApplicationId, Context, ImageRule};
+use crate::credential::{CredentialAuthor, CredentialSource};
+use crate::notice::Notice;
+use crate::platform::Wanted;
+use crate::reference::ConfiguredImage;
+use crate::select::Selection;
+use crate::settings::{ImageSettings, SettingError, SettingProblem, Settings, Written};
+use crate::slot::{HelmNames, PluginNames, SlotImage};
+use crate::strategy::Strategy;
+use crate::tag_filter::TagFilter;
+
+/// The rule for one image.
+pub(super) fn rule(
+    id: &ApplicationId,
+    context: &Context,
+    settings: &Settings,
+    image: &ImageSettings,
+    notices: &mut Vec<Notice>,
+) -> Result<ImageRule, SettingError> {
+    if let Some(error) = &image.error {
+        return Err(error.clone());
+    }
+    let error = |written_path: &str, problem: SettingProblem| SettingError {
+        object: id.to_string(),
+        path: written_path.into(),
+        problem,
+    };
+    let at_list = |problem| error(&image.image.path, problem);
+    let configured = ConfiguredImage::new(image.alias.as_deref(), &image.image.value)
+        .map_err(|problem| at_list(problem.into()))?;
+    let strategy = strategy(settings, image, notices);
+    let mut selection = Selection::new(strategy, configured.constraint.as_deref())
+        .map_err(|problem| at_list(problem.into()))?;
+    selection.filter = filter(settings, image, notices);
+    selection.platforms = platforms(context, settings, image, notices);
+    selection.extract = image
+        .own
+        .extract
+        .clone()
+        .or_else(|| settings.own.extract.clone());
+    let allow = image.own.allow_downgrade.or(settings.own.allow_downgrade);
+    selection.allow_downgrade = allow.unwrap_or_default();
+    let author = CredentialAuthor::Application {
+        namespace: &id.namespace,
+    };
+    let pull_secret = image
+        .common
+        .pull_secret
+        .as_ref()
+        .or(settings.common.pull_secret.as_ref());
+    let pull_secret = pull_secret
+        .map(|written| {
+            CredentialSource::parse(&written.value, author)
+                .map_err(|problem| error(&written.path, problem.into()))
+        })
+        .transpose()?;
+    let force_update = image
+        .common
+        .force_update
+        .as_ref()
+        .or(settings.common.force_update.as_ref());
+    Ok(ImageRule {
+        force_update: force_update.is_some_and(|written| written.value),
+        slot: slot(image, &configured),
+        configured,
+        selection,
+        pull_secret,
+    })
+}
+
+/// Our own setting wins over the one of Argo CD Image Updater; that of the image over both.
+fn strategy(settings: &Settings, image: &ImageSettings, notices: &mut Vec<Notice>) -> Strategy {
+    if let Some(strategy) = image.own.update_strategy {
+        return strategy;
+    }
+    let written = match (&image.common.update_strategy, settings.own.update_strategy) {
+        (Some(written), _) => written,
+        (None, Some(strategy)) => return strategy,
+        (None, None) => match &settings.common.update_strategy {
+            Some(written) => written,
+            None => return Strategy::default(),
+        },
+    };
+    let (strategy, notice) = Strategy::parse_compatible(&written.value);
+    note(notices, written, notice);
+    strategy
+}
+
+fn filter(settings: &Settings, image: &ImageSettings, notices: &mut Vec<Notice>) -> TagFilter {
+    let allow = image
+        .common
+        .allow_tags
+        .as_ref()
+        .or(settings.common.allow_tags.as_ref());
+    let ignore = image
+        .common
+        .ignore_tags
+        .as_ref()
+        .or(settings.common.ignore_tags.as_ref());
+    let globs = ignore
+        .into_iter()
+        .flat_map(|written| &written.value)
+        .map(String::as_str);
+    let (filter, found) = TagFilter::parse(allow.map(|written| written.value.as_str()), globs);
+    for notice in found {
+        // The words of the notice say which of the two settings it is about.
+        let about_allow = notice.detail.contains("allow-tags");
+        match (allow, ignore) {
+            (Some(written), _) if about_allow => note(notices, written, Some(notice)),
+            (_, Some(written)) => note(notices, written, Some(notice)),
+            _ => notices.push(notice),
+        }
+    }
+    filter
+}
+
+fn platforms(
+    context: &Context,
+    settings: &Settings,
+    image: &ImageSettings,
+    notices: &mut Vec<Notice>,
+) -> Wanted {
+    let written = image
+        .common
+        .platforms
+        .as_ref()
+        .or(settings.common.platforms.as_ref());
+    let items = written
+        .into_iter()
+        .flat_map(|written| &written.value)
+        .map(String::as_str);
+    let (wanted, found) = Wanted::parse(items, &context.own_platform);
+    for notice in found {
+        match written {
+            Some(written) => note(notices, written, Some(notice)),
+            None => notices.push(notice),
+        }
+    }
+    wanted
+}
+
+/// Adds a notice with the field it is about, once: images share the settings of their Application.
+fn note<T>(notices: &mut Vec<Notice>, written: &Written<T>, notice: Option<Notice>) {
+    let Some(notice) = notice else { return };
+    let detail = format!("{}: {}", written.path, notice.detail);
+    let notice = Notice::new(notice.reason, detail);
+    if !notices.contains(&notice) {
+        notices.push(notice);
+    }
+}
+
+fn slot(image: &ImageSettings, configured: &ConfiguredImage) -> SlotImage {
+    let text = |written: &Option<Written<String>>| written.as_ref().map(|w| w.value.clone());
+    SlotImage {
+        image: configured.reference.clone(),
+        helm: HelmNames {
+            name: text(&image.helm.name),
+            tag: text(&image.helm.tag),
+            spec: text(&image.helm.spec),
+            digest: text(&image.own.helm_digest),
+        },
+        kustomize_name: text(&image.kustomize_name),
+        plugin: PluginNames::default(),
+    }
+}
