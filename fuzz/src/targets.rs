@@ -1,9 +1,12 @@
 //! The targets: one a parser. Each takes any bytes, calls the real function and asserts what must
 //! hold for every answer.
 
+mod choice;
+mod files;
 mod names;
 mod records;
 mod settings;
+mod wire;
 
 /// One parser of hostile input.
 #[derive(Debug, Clone, Copy)]
@@ -16,31 +19,27 @@ pub struct Target {
 
 /// Every target. A parser of hostile input adds its line here, and a folder with a few inputs.
 pub const TARGETS: &[Target] = &[
-    Target {
-        name: "credentials",
-        run: settings::credentials,
-    },
-    Target {
-        name: "docker_config",
-        run: settings::docker_config,
-    },
-    Target {
-        name: "names",
-        run: names::names,
-    },
-    Target {
-        name: "records",
-        run: records::records,
-    },
-    Target {
-        name: "registries_conf",
-        run: settings::registries_conf,
-    },
-    Target {
-        name: "repo_paths",
-        run: names::repo_paths,
-    },
+    target("challenges", wire::challenge_lines),
+    target("constraints", choice::constraints),
+    target("credentials", settings::credentials),
+    target("docker_config", settings::docker_config),
+    target("helm_values", files::helm_values),
+    target("manifests", files::manifests),
+    target("names", names::names),
+    target("patterns", choice::patterns),
+    target("records", records::records),
+    target("references", choice::references),
+    target("registries_conf", settings::registries_conf),
+    target("repo_paths", names::repo_paths),
+    target("repository_names", wire::repository_names),
+    target("templates", settings::templates),
+    target("write_back_targets", settings::write_back_targets),
+    target("yaml_edits", files::yaml_edits),
 ];
+
+const fn target(name: &'static str, run: fn(&[u8])) -> Target {
+    Target { name, run }
+}
 
 /// The target called `name`.
 #[must_use]

@@ -84,7 +84,7 @@ impl Reference {
     /// Whether the written form satisfies the grammar that registries and container runtimes use.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        grammar::strict(&self.to_string()).is_some()
+        grammar::strict(&self.to_string()).as_ref() == Some(self)
     }
 
     /// `registry/name`, or `name` where no registry is written. No tag, no digest.

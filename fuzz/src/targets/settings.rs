@@ -1,8 +1,13 @@
 //! Settings that people, and Applications, write.
 
+use std::sync::Arc;
+
 use sealift_core::credential::DockerConfig;
 use sealift_core::credential::{CredentialAuthor, CredentialSource};
+use sealift_core::limits;
 use sealift_core::registries_conf::RegistriesConf;
+use sealift_core::slot::target::{TargetOwner, TargetSetting};
+use sealift_core::template::{Template, Value};
 
 use super::text;
 
@@ -58,4 +63,52 @@ pub(super) fn registries_conf(bytes: &[u8]) {
             .count()
             <= 1
     );
+}
+
+/// Files that a write-back target names are inside the repository.
+pub(super) fn write_back_targets(bytes: &[u8]) {
+    let text = text(bytes);
+    let Ok(setting) = TargetSetting::parse(Some(&text)) else {
+        return;
+    };
+    let owner = TargetOwner {
+        application: "shop",
+        namespace: "team",
+        argocd_namespace: "argocd",
+        source_path: "apps/shop",
+    };
+    let Ok(target) = setting.resolve(&owner) else {
+        return;
+    };
+    assert!(!target.candidates.is_empty());
+    for path in &target.candidates {
+        assert!(
+            !path
+                .components()
+                .any(|part| matches!(part, "" | "." | "..")),
+            "{path:?}"
+        );
+    }
+}
+
+/// Rendering ends, within its bound, whatever the template says. The input is the template.
+pub(super) fn templates(bytes: &[u8]) {
+    let Ok(template) = Template::parse(&text(bytes)) else {
+        return;
+    };
+    let change: Arc<[(&str, Value)]> = [
+        ("Image", Value::text("shop")),
+        ("OldTag", Value::text("1")),
+        ("NewTag", Value::text("2")),
+    ]
+    .into();
+    let changes: Arc<[Value]> = [Value::Record(Arc::clone(&change)), Value::Record(change)].into();
+    let data: Arc<[(&str, Value)]> = [
+        ("AppName", Value::text("shop")),
+        ("AppChanges", Value::List(changes)),
+    ]
+    .into();
+    if let Ok(rendered) = template.render(&Value::Record(data)) {
+        assert!(rendered.len() <= limits::TEMPLATE_OUTPUT_BYTES_MAX);
+    }
 }

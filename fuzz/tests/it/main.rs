@@ -1,16 +1,31 @@
 //! Every target on its corpus, on mutations of it, and on random bytes.
+#![allow(clippy::print_stdout, reason = "a failed test shows its input")]
 
 use proptest::prelude::*;
-use sealift_fuzz::{TARGETS, corpus, mutate::Mutator};
+use sealift_fuzz::{TARGETS, Target, corpus, mutate::Mutator};
 
 /// Mutated inputs of each target in an ordinary test; `cargo xtask fuzz` runs more.
 const MUTATIONS: usize = 2_000;
+
+/// Names the target and shows the input where one panics.
+fn run(target: &Target, bytes: &[u8]) {
+    struct Shown<'a>(&'a str, &'a [u8]);
+    impl Drop for Shown<'_> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                println!("target `{}`, input: {}", self.0, self.1.escape_ascii());
+            }
+        }
+    }
+    let _shown = Shown(target.name, bytes);
+    (target.run)(bytes);
+}
 
 #[test]
 fn every_target_holds_on_its_corpus() {
     for target in TARGETS {
         for (_, bytes) in corpus::read(target.name) {
-            (target.run)(&bytes);
+            run(target, &bytes);
         }
     }
 }
@@ -24,7 +39,7 @@ fn every_target_holds_on_mutations_of_its_corpus() {
             .collect();
         let mut mutator = Mutator::new(seeds, 1);
         for _ in 0..MUTATIONS {
-            (target.run)(&mutator.next_input());
+            run(target, &mutator.next_input());
         }
     }
 }
@@ -45,14 +60,14 @@ proptest! {
     #[test]
     fn every_target_holds_on_random_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         for target in TARGETS {
-            (target.run)(&bytes);
+            run(target, &bytes);
         }
     }
 
     #[test]
     fn every_target_holds_on_random_text(text in "\\PC{0,200}") {
         for target in TARGETS {
-            (target.run)(text.as_bytes());
+            run(target, text.as_bytes());
         }
     }
 }

@@ -22,7 +22,6 @@ const PRIVATE_PLACES: &[(&str, &str)] = &[
     ("/wor", "k/"),
     ("../sha", "red"),
     ("/roo", "t/"),
-    ("/hom", "e/"),
     ("artifac", "tory"),
     ("index.cra", "tes.io"),
     ("static.cra", "tes.io"),
