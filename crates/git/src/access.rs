@@ -239,7 +239,8 @@ fn http(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(
         set("http.sslVerify", "false".to_owned());
     } else if let Some(ca) = &remote.ca_pem {
         let file = files.write("ca.pem", &format!("{}\n{ca}\n", system_roots()))?;
-        set("http.sslCAInfo", file.display().to_string());
+        // The variable, not the setting: it would win over the setting where the caller has one.
+        access.environment.push(("GIT_SSL_CAINFO", file.into()));
     }
     if let Some((certificate, key)) = &remote.client_certificate {
         let (certificate, key) = (
@@ -256,10 +257,12 @@ fn http(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(
 }
 
 fn system_roots() -> String {
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let named = ["GIT_SSL_CAINFO", "SSL_CERT_FILE"]
+        .into_iter()
+        .filter_map(std::env::var_os);
     let known = SYSTEM_ROOTS.iter().map(PathBuf::from);
     let mut texts = named
-        .into_iter()
+        .map(PathBuf::from)
         .chain(known)
         .filter_map(|path| std::fs::read_to_string(path).ok());
     texts.next().unwrap_or_default()

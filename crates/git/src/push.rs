@@ -297,7 +297,7 @@ impl Repository {
 
     /// Puts the objects into the cache, where they spare the next fetch.
     async fn store_pack(&mut self, pack: &[u8]) -> Result<(), GitError> {
-        let arguments = ["index-pack", "--stdin", "--strict"].map(OsStr::new);
+        let arguments = ["index-pack", "--stdin"].map(OsStr::new);
         let finished = self.remote_try("index-pack", &arguments, pack).await?;
         if finished.success {
             return Ok(());

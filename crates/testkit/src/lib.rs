@@ -8,4 +8,5 @@
     reason = "a test's world either stands or the test fails here"
 )]
 
+pub mod git;
 pub mod registry;
