@@ -42,6 +42,10 @@ pub const ORIGINS_MAX: usize = 10_000;
 
 /// Bytes of one repository name: 255 with the host, as the field's tools have it.
 pub const REPOSITORY_BYTES_MAX: usize = 255;
+/// Requests a second to Docker Hub, where nothing is configured: the default of Argo CD Image Updater.
+pub const HUB_REQUESTS_PER_SECOND_MAX: u32 = 10;
+/// Requests a second to a registry that nothing is configured for: the default of Argo CD Image Updater.
+pub const INFERRED_REQUESTS_PER_SECOND_MAX: u32 = 20;
 /// Bytes of one line of challenges.
 pub const CHALLENGE_BYTES_MAX: usize = 8 * 1024;
 /// Challenges of one answer.

@@ -85,6 +85,7 @@ struct State {
     blobs: BTreeMap<String, Vec<u8>>,
     tokens: BTreeSet<(String, String)>,
     issued: usize,
+    connections: usize,
 }
 
 /// A running scripted registry; it ends when dropped.
@@ -226,6 +227,12 @@ impl ScriptedRegistry {
         self.state().requests.iter().filter(hits).count()
     }
 
+    /// How many connections were opened so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state().connections
+    }
+
     /// Forgets the requests so far.
     pub fn forget_requests(&self) {
         self.state().requests.clear();
@@ -250,6 +257,7 @@ async fn accept(
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         let _best_effort = stream.set_nodelay(true);
+        state.lock().expect("no handler panicked").connections += 1;
         let (state, url, tls) = (Arc::clone(&state), url.clone(), tls.clone());
         tokio::spawn(async move {
             match tls {
