@@ -1,5 +1,7 @@
 //! The way out against servers that misbehave.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod answers;
 mod pace;
 mod redirects;

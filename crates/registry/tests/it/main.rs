@@ -1,5 +1,7 @@
 //! The registry client against a real registry, and against one that lies.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod credentials;
 mod listing;
 mod metadata;
