@@ -182,3 +182,13 @@ pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 pub const TEMPLATE_DEPTH_MAX: usize = 64;
 /// Steps of rendering one template. A message about a thousand images takes about 20,000.
 pub const TEMPLATE_STEPS_MAX: usize = 1_000_000;
+/// Tries of one push, in pushes: the branch may move under each.
+pub const PUSH_TRIES_MAX: u32 = 6;
+/// Longest pause before a push is tried again, in milliseconds. The pause is drawn from nothing to a
+/// bound that doubles up to this.
+pub const PUSH_PAUSE_MS_MAX: u64 = 4_000;
+/// Commits looked at for one whose push nobody saw end, in commits.
+pub const SETTLE_HISTORY_MAX: usize = 200;
+/// Repositories of registries that are asked at once, in tasks. The registry client bounds requests a
+/// host besides.
+pub const REGISTRY_TASKS_MAX: usize = 64;

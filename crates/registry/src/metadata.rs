@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
@@ -217,8 +219,15 @@ impl Registry {
         access: &'a Access,
         now: Timestamp,
     ) -> Vec<Result<Option<(Resolved, TagMetadata)>, RegistryError>> {
-        let one = |tag| self.metadata_of_tag(repository, tag, wanted, freshness, access, now);
-        stream::iter(tags.into_iter().map(one))
+        // Boxed, so that the compiler can tell the whole to be `Send` for every lifetime.
+        let asks: Vec<BoxFuture<'a, _>> = tags
+            .into_iter()
+            .map(|tag| {
+                self.metadata_of_tag(repository, tag, wanted, freshness, access, now)
+                    .boxed()
+            })
+            .collect();
+        stream::iter(asks)
             .buffered(limits::REQUESTS_PER_ORIGIN_MAX)
             .collect()
             .await

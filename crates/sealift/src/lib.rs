@@ -1,12 +1,20 @@
 //! The program, as a library so that tests and `xtask` can call its parts. Decisions live in the crates above it.
 
 pub mod cli;
-mod demo;
+mod credentials;
+pub mod demo;
+pub mod engine;
 pub mod exit;
 pub mod journal;
+pub mod layout_server;
 pub mod logging;
 pub mod metrics;
 pub mod objects;
 pub mod output;
+pub mod pipeline;
+pub mod platform;
+pub mod registries;
+mod remotes;
+pub mod render;
 pub mod serve;
 pub mod state;

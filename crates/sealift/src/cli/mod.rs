@@ -2,7 +2,13 @@
 
 pub mod completion;
 pub mod events;
+mod events_world;
+pub mod explain;
 pub mod options;
+pub mod plan;
+pub mod run;
+pub mod template;
+pub mod test;
 pub mod version;
 
 use std::io::Write as _;
@@ -70,6 +76,20 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run cycles: decide, prove, record, push
+    Run(Box<run::RunArguments>),
+    /// Print what `run --once` would push, as a diff
+    Plan(Box<plan::PlanArguments>),
+    /// Say why: every tag, what dropped it, what won, what would change
+    Explain(Box<explain::ExplainArguments>),
+    /// Say what would be chosen for one image; no Application is needed
+    Test(Box<test::TestArguments>),
+    /// Read and check the journal
+    Events(events::EventsArguments),
+    /// Render a commit message template
+    Template(template::TemplateArguments),
+    /// Lay out a small world and run on it
+    Demo(crate::demo::DemoArguments),
     /// Print the completion script of a shell
     Completion(completion::CompletionArguments),
     /// Print version and build
@@ -95,6 +115,13 @@ pub fn main(cli: Cli) -> Exit {
 
 async fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
+        Command::Run(arguments) => run::run(*arguments).await,
+        Command::Plan(arguments) => plan::run(*arguments).await,
+        Command::Explain(arguments) => explain::run(*arguments).await,
+        Command::Test(arguments) => test::run(*arguments).await,
+        Command::Events(arguments) => events_world::run(&arguments),
+        Command::Template(arguments) => template::run(&arguments),
+        Command::Demo(arguments) => crate::demo::run(arguments).await,
         Command::Completion(arguments) => Ok(completion::run(&arguments)),
         Command::Version(arguments) => version::run(&arguments),
     }

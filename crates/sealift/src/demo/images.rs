@@ -7,6 +7,8 @@ use std::path::Path;
 use sealift_core::digest::Digest;
 use serde_json::{Value, json};
 
+use crate::platform::architecture;
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
@@ -66,13 +68,4 @@ fn write_blob(blobs: &Path, content: &Value) -> io::Result<(Digest, usize)> {
     let digest = Digest::of(&bytes);
     fs::write(blobs.join(digest.hex()), &bytes)?;
     Ok((digest, bytes.len()))
-}
-
-/// The machine's architecture in Go's words, as image configurations name it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }

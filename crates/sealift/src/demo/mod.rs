@@ -1,4 +1,209 @@
-//! `sealift demo`: the ordinary `run --once` on a small world that it lays out itself.
+//! `sealift demo`: the ordinary `run --once` on a small world that it lays out itself. No cluster, no network, no credentials.
 
 mod images;
 mod world;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use sealift_core::event::Decision;
+use tokio::net::TcpListener;
+
+use crate::cli::options::{CycleOptions, GitOptions, RegistryOptions, SourceOptions};
+use crate::engine::{Engine, Mode, Options};
+use crate::exit::Exit;
+use crate::layout_server::{self, Faults};
+use crate::output::{DIM, HEADING};
+use crate::pipeline::report::Report;
+use crate::render;
+use world::World;
+
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoArguments {
+    /// Where the world is laid out: a folder that is missing or empty, or an earlier demo
+    #[arg(default_value = "sealift-demo")]
+    folder: PathBuf,
+    /// Lay the world out, serve its registry until interrupted, and leave the running to you
+    #[arg(long)]
+    serve: bool,
+}
+
+/// Options with their defaults, as `run` takes them.
+#[derive(Debug, clap::Parser)]
+struct RunOptions {
+    #[command(flatten)]
+    source: SourceOptions,
+    #[command(flatten)]
+    registry: RegistryOptions,
+    #[command(flatten)]
+    git: GitOptions,
+    #[command(flatten)]
+    cycle: CycleOptions,
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// The world cannot be laid out, or what happened is not what the demo says.
+pub async fn run(arguments: DemoArguments) -> anyhow::Result<Exit> {
+    let world = World::open_or_make(&arguments.folder)?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    world.write_registries_conf(listener.local_addr()?.port())?;
+    let faults = Faults {
+        cut_short: [world::CUT_SHORT.to_owned()].into(),
+    };
+    let server = layout_server::serve(world.registry(), faults, listener);
+    let mut out = anstream::stdout();
+    writeln!(
+        out,
+        "{HEADING}A small world{HEADING:#} in {}\n",
+        world.folder.display()
+    )?;
+    writeln!(
+        out,
+        "  applications/    four Argo CD Applications, as `-f` reads them"
+    )?;
+    writeln!(
+        out,
+        "  gitops.git       the Git repository that Argo CD would deploy from"
+    )?;
+    writeln!(
+        out,
+        "  registry/        images; a registry on loopback serves them\n"
+    )?;
+    let shown = command_line(&world);
+    if arguments.serve {
+        writeln!(
+            out,
+            "The registry serves until Ctrl-C. In another terminal:\n\n  {shown}\n"
+        )?;
+        out.flush()?;
+        tokio::select! {
+            served = server => served?,
+            signal = tokio::signal::ctrl_c() => signal?,
+        }
+        return Ok(Exit::Done);
+    }
+    writeln!(out, "{DIM}${DIM:#} {shown}\n")?;
+    let server = tokio::spawn(server);
+    let report = cycle(&world).await?;
+    server.abort();
+    render::report(&mut out, &report, true)?;
+    commit(&mut out, &world)?;
+    look_further(&mut out, &world)?;
+    as_promised(&report)
+}
+
+fn command_line(world: &World) -> String {
+    let show = |path: PathBuf| path.display().to_string();
+    format!(
+        "sealift run --once --allow-local-git -f {} --registries-conf-path {} --state-dir {}",
+        show(world.applications()),
+        show(world.registries_conf()),
+        show(world.state())
+    )
+}
+
+async fn cycle(world: &World) -> anyhow::Result<Report> {
+    let text = |path: PathBuf| path.into_os_string();
+    let options = RunOptions::try_parse_from([
+        "sealift".into(),
+        "--allow-local-git".into(),
+        "--filename".into(),
+        text(world.applications()),
+        "--registries-conf-path".into(),
+        text(world.registries_conf()),
+        "--state-dir".into(),
+        text(world.state()),
+    ])?;
+    let RunOptions {
+        source,
+        registry,
+        git,
+        cycle,
+    } = options;
+    let options = Options {
+        source: &source,
+        registry: &registry,
+        git: &git,
+        cycle: &cycle,
+    };
+    let mut engine = Engine::open(&options, Mode::Write)?;
+    let report = engine.cycle().await?;
+    engine.close()?;
+    Ok(report)
+}
+
+/// The commit as Git tells it.
+fn commit(out: &mut impl std::io::Write, world: &World) -> anyhow::Result<()> {
+    let log = git_log(&world.repository())?;
+    writeln!(out, "\n{HEADING}What Git says now{HEADING:#}\n")?;
+    for line in log.lines() {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+fn git_log(repository: &Path) -> anyhow::Result<String> {
+    let output = std::process::Command::new("git")
+        .arg("-C")
+        .arg(repository)
+        .args(["log", "--max-count=1", "--stat", "main"])
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .context("`git` could not be started")?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn look_further(out: &mut impl std::io::Write, world: &World) -> anyhow::Result<()> {
+    let (state, repository) = (world.state(), world.repository());
+    let (state, repository) = (state.display(), repository.display());
+    let folder = world.folder.display();
+    writeln!(out, "\n{HEADING}How to look further{HEADING:#}\n")?;
+    for (command, what) in [
+        (
+            format!("git -C {repository} log -p main"),
+            "the commit, with its trailers and its diff",
+        ),
+        (
+            format!("sealift events list --state-dir {state}"),
+            "what was considered, and why",
+        ),
+        (
+            format!("sealift events verify --state-dir {state} --repo {repository}"),
+            "whether anybody touched the record",
+        ),
+        (
+            format!("sealift demo {folder} --serve"),
+            "serves the registry, so that `plan`, `explain` and `run` can be tried on this world",
+        ),
+    ] {
+        writeln!(out, "  {DIM}# {what}{DIM:#}\n  {command}")?;
+    }
+    Ok(())
+}
+
+/// What the README says the demo shows. Anything else is a failure.
+fn as_promised(report: &Report) -> anyhow::Result<Exit> {
+    for entry in &report.considered {
+        let considered = &entry.considered;
+        let (application, decision) = (considered.application.as_str(), considered.decision);
+        let kept = match application {
+            "argocd/shop" => matches!(decision, Decision::Updated | Decision::UpToDate),
+            "argocd/blog" | "argocd/billing" => decision == Decision::UpToDate,
+            "argocd/search" => decision == Decision::Refused && entry.is_incomplete(),
+            _ => true,
+        };
+        anyhow::ensure!(kept, "`{application}` was decided `{}`", decision.word());
+    }
+    let considered = report.considered.len();
+    anyhow::ensure!(
+        considered == 4,
+        "{considered} images were considered instead of 4"
+    );
+    Ok(Exit::Done)
+}

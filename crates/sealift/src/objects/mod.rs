@@ -5,6 +5,7 @@
 //! tell the sources apart, so nothing in [`Objects`] knows of paths or watches.
 
 pub mod files;
+pub mod source;
 
 use std::fmt;
 use std::sync::Arc;

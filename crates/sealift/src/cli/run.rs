@@ -1,0 +1,169 @@
+//! `sealift run`: one cycle, or a cycle at each interval.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::options::{
+    CycleOptions, GitOptions, OutputFormat, OutputOptions, RegistryOptions, SourceOptions,
+    go_duration,
+};
+use crate::engine::{Engine, Mode, Options};
+use crate::exit::Exit;
+use crate::output::{ignore_closed_pipe, json_document};
+use crate::pipeline::report::Report;
+use crate::{render, serve};
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    source: SourceOptions,
+    #[command(flatten)]
+    registry: RegistryOptions,
+    #[command(flatten)]
+    git: GitOptions,
+    #[command(flatten)]
+    cycle: CycleOptions,
+    /// One cycle, then end
+    #[arg(long)]
+    once: bool,
+    /// Time from the start of one cycle to the start of the next
+    #[arg(long, env = "IMAGE_UPDATER_INTERVAL", default_value = "2m0s",
+          value_parser = go_duration, conflicts_with = "once")]
+    interval: Duration,
+    /// Decide and record, and write nothing to Git
+    #[arg(long)]
+    dry_run: bool,
+    /// With `--once`: end with 20 when something was refused
+    #[arg(long, value_name = "WHAT", requires = "once")]
+    fail_on: Option<FailOn>,
+    /// Address of `/healthz`, `/readyz` and `/metrics`; `0` is off
+    #[arg(long, default_value = ":8081", value_name = "ADDRESS")]
+    health_probe_bind_address: String,
+    #[command(flatten)]
+    output: OutputOptions,
+}
+
+/// What else ends `run --once` with a code of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FailOn {
+    /// A refusal.
+    Refused,
+}
+
+/// Runs cycles.
+///
+/// # Errors
+/// The program cannot start, or its journal cannot be written.
+pub async fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
+    let options = Options {
+        source: &arguments.source,
+        registry: &arguments.registry,
+        git: &arguments.git,
+        cycle: &arguments.cycle,
+    };
+    let mode = if arguments.dry_run {
+        Mode::DryRun
+    } else {
+        Mode::Write
+    };
+    let engine = Engine::open(&options, mode)?;
+    if arguments.once {
+        return once(engine, &arguments).await;
+    }
+    forever(engine, &arguments).await
+}
+
+async fn once(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result<Exit> {
+    let report = engine.cycle().await?;
+    engine.close()?;
+    print(&report, arguments.output.output)?;
+    Ok(exit_of(&report, arguments.fail_on))
+}
+
+fn exit_of(report: &Report, fail_on: Option<FailOn>) -> Exit {
+    if report.has_errors() {
+        return Exit::Failed;
+    }
+    match fail_on {
+        Some(FailOn::Refused) if report.cycle.refused > 0 => Exit::Refused,
+        _ => Exit::Done,
+    }
+}
+
+fn print(report: &Report, format: OutputFormat) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    let result = match format {
+        OutputFormat::Json => json_document(&mut out, report),
+        OutputFormat::Text => render::report(&mut out, report, false),
+    };
+    Ok(ignore_closed_pipe(result.and_then(|()| out.flush()))?)
+}
+
+async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result<Exit> {
+    let (stop, mut asked) = watch::channel(false);
+    let server = match serve::address(&arguments.health_probe_bind_address)? {
+        Some(address) => {
+            let listener = serve::bind(address).await?;
+            let metrics = Arc::clone(&engine.metrics);
+            Some(tokio::spawn(serve::serve(listener, metrics, asked.clone())))
+        }
+        None => None,
+    };
+    let signals = tokio::spawn(async move {
+        let signal = signal().await;
+        tracing::info!(signal, "stopping");
+        let _ = stop.send(true);
+    });
+    while !*asked.borrow() {
+        let start = Instant::now();
+        // A push that has begun is seen to its end: a cycle is not cut in the middle, it is bounded by its deadlines.
+        match engine.cycle().await {
+            Ok(report) => log_cycle(&report),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "the cycle failed"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(start + arguments.interval) => {}
+            _ = asked.wait_for(|stop| *stop) => {}
+        }
+    }
+    engine.close()?;
+    signals.abort();
+    if let Some(server) = server {
+        server.await??;
+    }
+    Ok(Exit::Done)
+}
+
+/// The line that scripts of Argo CD Image Updater read.
+fn log_cycle(report: &Report) {
+    let cycle = &report.cycle;
+    tracing::info!(
+        "Processing results: applications={} images_considered={} images_skipped={} \
+         images_updated={} errors={}",
+        cycle.applications,
+        cycle.considered,
+        cycle.skipped,
+        cycle.updated,
+        cycle.errors
+    );
+}
+
+/// Waits for the first signal that asks for an end. A second one ends the process as usual.
+async fn signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}

@@ -1,0 +1,261 @@
+//! Everything that lives longer than a cycle: state, journal, repositories, registries. Made once from the options.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use sealift_core::commit_message::DEFAULT_TEMPLATE;
+use sealift_core::digest::Digest;
+use sealift_core::secret::Secret;
+use sealift_core::template::Template;
+use sealift_git::{GitSettings, Repositories, Signer};
+use sealift_trust::{Policy, Unverified};
+use sealift_write::Author;
+
+use crate::cli::options::{
+    CommitMethod, CommitPer, CycleOptions, GitOptions, RegistryOptions, SigningMethod,
+    SourceOptions, UnverifiedOption,
+};
+use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
+use crate::metrics::Metrics;
+use crate::objects::source::ObjectSource;
+use crate::pipeline::report::Report;
+use crate::pipeline::{self, CommitSettings, Context, Parts};
+use crate::registries::Registries;
+use crate::state::{self, StateFolder};
+
+/// The options of a command that runs the pipeline.
+pub struct Options<'a> {
+    /// Where objects come from.
+    pub source: &'a SourceOptions,
+    /// Registries.
+    pub registry: &'a RegistryOptions,
+    /// Commits.
+    pub git: &'a GitOptions,
+    /// Trust, state, concurrency.
+    pub cycle: &'a CycleOptions,
+}
+
+/// Whether the pipeline may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Decide, record, push.
+    Write,
+    /// Decide and record; push nothing.
+    DryRun,
+    /// Decide for somebody who looks on: no record, and a state folder of its own where the real one is in use.
+    LookOn,
+}
+
+/// The running program.
+pub struct Engine {
+    mode: Mode,
+    source: ObjectSource,
+    registries: Registries,
+    git: Repositories,
+    journal: Option<Journal>,
+    /// Counters for operators.
+    pub metrics: Arc<Metrics>,
+    policy: Policy,
+    commit: CommitSettings,
+    argocd_namespace: String,
+    repositories_at_once: usize,
+    only: Option<String>,
+    unsettled: Vec<OpenIntent>,
+    _state: StateFolder,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Engine {
+    /// Opens state, journal, repositories and registries.
+    ///
+    /// # Errors
+    /// Something that every cycle needs cannot be used: the state folder, the registry configuration, the signing key, a template.
+    pub fn open(options: &Options<'_>, mode: Mode) -> anyhow::Result<Self> {
+        let (state, temporary) = open_state(options.cycle.state_dir.as_deref(), mode)?;
+        let commit = commit_settings(options.git)?;
+        let unverified = match options.cycle.unverified {
+            UnverifiedOption::Allow => Unverified::Allow,
+            UnverifiedOption::Refuse => Unverified::Refuse,
+        };
+        let policy = Policy::none(unverified);
+        let registries = Registries::open(options.registry, &state)?;
+        let mut settings = GitSettings::new(state.subfolder("git")?);
+        settings.rules.allow_local = options.git.allow_local_git;
+        settings.rules.plaintext_credential_hosts =
+            options.git.allow_plaintext_git.iter().cloned().collect();
+        let git = Repositories::new(settings)?;
+        let (journal, unsettled) = match mode {
+            Mode::LookOn => (None, Vec::new()),
+            Mode::Write | Mode::DryRun => {
+                let version = env!("CARGO_PKG_VERSION").to_owned();
+                let configuration = configuration(options, &policy, &registries);
+                let program = Program {
+                    version,
+                    configuration,
+                };
+                let limits = JournalLimits::default();
+                let now = Timestamp::now();
+                let (journal, open) =
+                    Journal::open(&state, limits, program, now, &mut rand::rng())?;
+                (Some(journal), open)
+            }
+        };
+        Ok(Self {
+            mode,
+            source: ObjectSource::new(options.source)?,
+            registries,
+            git,
+            journal,
+            metrics: Arc::default(),
+            policy,
+            commit,
+            argocd_namespace: options.source.argocd_namespace.clone(),
+            repositories_at_once: usize::from(options.cycle.max_concurrent_apps),
+            only: None,
+            unsettled,
+            _state: state,
+            _temporary: temporary,
+        })
+    }
+
+    /// Looks at one Application only, and in Git even where what runs is the winner.
+    pub fn only(&mut self, application: &str) {
+        self.only = Some(application.to_owned());
+    }
+
+    /// Runs one cycle on objects that are read anew.
+    ///
+    /// # Errors
+    /// Objects cannot be read at all, or the journal cannot be written.
+    pub async fn cycle(&mut self) -> anyhow::Result<Report> {
+        let objects = self.source.read(&self.git).await?;
+        let parts = Parts {
+            objects,
+            registries: &self.registries,
+            git: &self.git,
+            journal: self.journal.as_ref(),
+            metrics: Some(&self.metrics),
+            policy: self.policy.clone(),
+            commit: self.commit.clone(),
+            argocd_namespace: self.argocd_namespace.clone(),
+            dry_run: self.mode != Mode::Write,
+            repositories_at_once: self.repositories_at_once,
+            only: self.only.as_deref(),
+        };
+        let context = Context::new(parts, std::mem::take(&mut self.unsettled));
+        let report = pipeline::cycle(&context).await;
+        self.unsettled = context.into_unsettled();
+        self.registries.flush();
+        report
+    }
+
+    /// Ends the journal in order.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn close(self) -> anyhow::Result<()> {
+        if let Some(journal) = self.journal {
+            let stopped = sealift_core::event::Stopped::default();
+            let body = sealift_core::event::Body::Stopped(stopped);
+            journal.record_durably(&body, Timestamp::now())?;
+        }
+        Ok(())
+    }
+}
+
+fn open_state(
+    wanted: Option<&Path>,
+    mode: Mode,
+) -> anyhow::Result<(StateFolder, Option<tempfile::TempDir>)> {
+    let path = match wanted {
+        Some(path) => path.to_owned(),
+        None => default_state()?,
+    };
+    match StateFolder::open(&path) {
+        Ok(state) => Ok((state, None)),
+        Err(error @ state::StateError::Locked { .. }) if mode == Mode::LookOn => {
+            tracing::debug!(%error, "a temporary state folder is used");
+            let temporary = tempfile::tempdir()?;
+            Ok((StateFolder::open(temporary.path())?, Some(temporary)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn default_state() -> anyhow::Result<PathBuf> {
+    state::default_path(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))
+        .context("neither `XDG_STATE_HOME` nor `HOME` is set; name a folder with `--state-dir`")
+}
+
+/// The digest of the effective configuration, for the journal. Secrets are named in it, not held.
+fn configuration(options: &Options<'_>, policy: &Policy, registries: &Registries) -> Digest {
+    let text = format!(
+        "{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}",
+        options.source,
+        options.registry,
+        options.git,
+        options.cycle,
+        policy.hash(),
+        registries.configuration_digest(),
+    );
+    Digest::of(text.as_bytes())
+}
+
+fn commit_settings(options: &GitOptions) -> anyhow::Result<CommitSettings> {
+    if options.git_commit_method == CommitMethod::Api {
+        let reason = sealift_core::reason::Reason::ApiCommitNotAvailable;
+        anyhow::bail!(
+            "`--git-commit-method api`: {} ({reason})",
+            reason.sentence()
+        );
+    }
+    let template = match &options.git_commit_message_path {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("the template `{}` cannot be read", path.display()))?;
+            Template::parse(&text).with_context(|| format!("`{}`", path.display()))?
+        }
+        None => Template::parse(DEFAULT_TEMPLATE)?,
+    };
+    let signer = options.git_commit_signing_key.as_deref();
+    let signer = signer.map(|path| signer_from(path, options.git_commit_signing_method));
+    Ok(CommitSettings {
+        author: Author {
+            name: one_line(&options.git_commit_user, "--git-commit-user")?,
+            email: one_line(&options.git_commit_email, "--git-commit-email")?,
+        },
+        sign_off: options.git_commit_sign_off,
+        template: Arc::new(template),
+        signer: signer.transpose()?.map(Arc::new),
+        per_branch: options.commit_per == CommitPer::Branch,
+    })
+}
+
+/// Names and addresses go into commit headers, where `<`, `>` and line ends would end them.
+fn one_line(text: &str, option: &str) -> anyhow::Result<String> {
+    let bad = |c: char| c.is_control() || matches!(c, '<' | '>');
+    anyhow::ensure!(
+        !text.trim().is_empty() && !text.contains(bad),
+        "`{option} {text}`: a name for commits is one line without `<` and `>`"
+    );
+    Ok(text.trim().to_owned())
+}
+
+fn signer_from(path: &Path, method: SigningMethod) -> anyhow::Result<Signer> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the signing key `{shown}` cannot be read"))?;
+    let key = Secret::new(text);
+    let signer = match method {
+        SigningMethod::Ssh => Signer::from_ssh(&key),
+        SigningMethod::Openpgp => {
+            let passphrase = std::env::var("SEALIFT_SIGNING_PASSPHRASE")
+                .ok()
+                .map(Secret::new);
+            Signer::from_openpgp(&key, passphrase.as_ref())
+        }
+    };
+    signer.with_context(|| format!("the signing key `{shown}`"))
+}

@@ -1,0 +1,338 @@
+//! What Git wants: the slots of a branch are found and read, and the choice is made against what stands there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sealift_core::application;
+use sealift_core::catalog::Catalog;
+use sealift_core::event::{Decision, SlotSummary};
+use sealift_core::oid::Oid;
+use sealift_core::path::RepoPath;
+use sealift_core::reason::Reason;
+use sealift_core::reference::Reference;
+use sealift_core::select::{
+    Candidates, Choice, Current, Decision as Chosen, choose, choose_followed,
+};
+use sealift_core::slot::{self, Place, Slot};
+use sealift_git::{FileState, Repository};
+use sealift_trust::Candidate;
+
+use super::branch::Group;
+use super::item::Item;
+use super::resolve::{Resolved, lacks_platform};
+use super::{Context, Problem, chain};
+
+/// The files of one commit, as they were read or as edits left them. `None`: there is no such file.
+pub(super) type Files = BTreeMap<RepoPath, Option<Vec<u8>>>;
+
+/// An image that shall change: where, and to what.
+pub(super) struct Change {
+    /// Position of the item in its group.
+    pub(super) item: usize,
+    pub(super) slot: Slot,
+    pub(super) candidate: Candidate,
+    /// The reference to write.
+    pub(super) new: Reference,
+    /// Labels of the image, for commit messages.
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+/// Reads the files that the undecided items of a group need, at `commit`. Items whose file cannot be edited are decided.
+pub(super) async fn read_files(
+    repository: &mut Repository,
+    commit: Oid,
+    items: &mut [Item],
+) -> Result<Files, Problem> {
+    let open = |item: &&mut Item| !item.is_decided();
+    let paths: BTreeSet<RepoPath> = items
+        .iter_mut()
+        .filter(open)
+        .flat_map(|item| item.application.target.candidates.iter().cloned())
+        .collect();
+    let states = repository
+        .read(commit, &paths)
+        .await
+        .map_err(|e| Problem::git(&e))?;
+    let mut files = Files::new();
+    for item in items.iter_mut().filter(open) {
+        for path in &item.application.clone().target.candidates {
+            match states.get(path) {
+                Some(FileState::File { bytes, .. }) => {
+                    files
+                        .entry(path.clone())
+                        .or_insert_with(|| Some(bytes.clone()));
+                }
+                Some(FileState::InTheWay { at, obstacle }) => {
+                    let detail = format!("`{at}` is {}; `{path}` was not written", obstacle.name());
+                    item.decide(Decision::Failed, Reason::PathNotAFile, detail);
+                    break;
+                }
+                Some(FileState::TooLarge { bytes }) => {
+                    let detail = format!("`{path}` has {bytes} bytes; it was not read");
+                    item.decide(Decision::Failed, Reason::FileUnreadable, detail);
+                    break;
+                }
+                Some(FileState::Missing) | None => {
+                    files.entry(path.clone()).or_insert(None);
+                }
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Files whose presence tells what a source is. Argo CD manual, "Tools".
+const TELLING_FILES: [&str; 4] = [
+    "Chart.yaml",
+    "kustomization.yaml",
+    "kustomization.yml",
+    "Kustomization",
+];
+
+/// Finds out what the sources are of Applications that have no status, as those from files: by what stands in their folder.
+pub(super) async fn detect_source_types(
+    repository: &mut Repository,
+    commit: Oid,
+    items: &mut [Item],
+) -> Result<(), Problem> {
+    let untold = |item: &&mut Item| !item.is_decided() && item.application.needs_source_type();
+    let path = |folder: &str, name: &str| RepoPath::join(folder, name).ok();
+    let paths: BTreeSet<RepoPath> = items
+        .iter_mut()
+        .filter(untold)
+        .flat_map(|item| {
+            TELLING_FILES
+                .iter()
+                .filter_map(move |name| path(&item.application.source_path, name))
+        })
+        .collect();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let states = repository
+        .read(commit, &paths)
+        .await
+        .map_err(|error| Problem::git(&error))?;
+    for item in items.iter_mut().filter(untold) {
+        let folder = item.application.source_path.clone();
+        let there = |name: &&str| {
+            let state = path(&folder, name).and_then(|path| states.get(&path));
+            matches!(
+                state,
+                Some(FileState::File { .. } | FileState::TooLarge { .. })
+            )
+        };
+        let names = TELLING_FILES.iter().copied().filter(there);
+        let found = application::detect_source_type(names);
+        Arc::make_mut(&mut item.application).set_source_type(found);
+    }
+    Ok(())
+}
+
+/// The file that an item is written to: the first of its candidates that exists, else the first.
+pub(super) fn path_of<'a>(item: &'a Item, files: &Files) -> Option<&'a RepoPath> {
+    let candidates = &item.application.target.candidates;
+    let exists = |path: &&RepoPath| files.get(*path).is_some_and(Option::is_some);
+    candidates
+        .iter()
+        .find(exists)
+        .or_else(|| candidates.first())
+}
+
+/// Finds an item's slot in `files`.
+pub(super) fn find_slot(item: &Item, files: &Files) -> Result<Slot, Problem> {
+    let path = path_of(item, files).ok_or_else(|| Problem {
+        reason: Reason::SlotNotFound,
+        detail: "there is no file to write to".to_owned(),
+    })?;
+    let file = files.get(path).and_then(Option::as_deref);
+    let place = place(item, path).ok_or_else(|| unsupported(item))?;
+    slot::find(&place, file).map_err(|error| Problem {
+        reason: error.reason(),
+        detail: chain(&error),
+    })
+}
+
+/// The place of an item in the file at `path`. `None`: the Application is of no type that can be written.
+pub(super) fn place<'a>(item: &'a Item, path: &'a RepoPath) -> Option<Place<'a>> {
+    let (application, rule) = (&item.application, item.rule());
+    let format = application
+        .target
+        .format(application.chosen.app_type?, &rule.slot);
+    Some(Place {
+        path,
+        format,
+        image: &rule.slot,
+        source: &application.source_images,
+    })
+}
+
+fn unsupported(item: &Item) -> Problem {
+    let detail = format!(
+        "the source is {:?}; only Helm, Kustomize and plugin sources can be updated",
+        item.application.chosen.source_type
+    );
+    Problem {
+        reason: Reason::ApplicationUnsupported,
+        detail,
+    }
+}
+
+/// Chooses for every undecided item of a group, against what `files` want. Whatever is no change is decided.
+pub(super) async fn choose_all(
+    context: &Context<'_>,
+    group: &mut Group,
+    files: &Files,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for index in 0..group.items.len() {
+        let Some(item) = group.items.get_mut(index).filter(|item| !item.is_decided()) else {
+            continue;
+        };
+        let slot = match find_slot(item, files) {
+            Ok(slot) => slot,
+            Err(problem) => {
+                item.decide(Decision::Failed, problem.reason, problem.detail);
+                continue;
+            }
+        };
+        item.set_slot(SlotSummary {
+            repository: sealift_core::event::MaskedUrl::new(&group.repository),
+            branch: group.branch.clone(),
+            path: slot.key.path.to_string(),
+            routes: slot.key.routes.clone(),
+        });
+        item.set_wanted(
+            slot.current
+                .as_ref()
+                .map(|current| current.image.to_string()),
+        );
+        let Some((tag, resolved)) = choose_one(context, item, &slot).await else {
+            group.keep(index, slot);
+            continue;
+        };
+        changes.push(change(item, index, slot, &tag, resolved));
+    }
+    changes
+}
+
+fn change(item: &mut Item, index: usize, slot: Slot, tag: &str, resolved: Resolved) -> Change {
+    let rule = item.rule();
+    let configured = &rule.configured.reference;
+    let digest = rule
+        .selection
+        .strategy()
+        .follows_one_tag()
+        .then_some(resolved.digest);
+    let new = configured.with_tag(Some(tag), digest);
+    let repository = configured.canonical().to_string();
+    let candidate = Candidate {
+        repository,
+        tag: tag.to_owned(),
+        digest: resolved.digest,
+    };
+    let labels = resolved
+        .metadata
+        .as_deref()
+        .and_then(|metadata| metadata.images.first())
+        .map(|image| image.labels.clone())
+        .unwrap_or_default();
+    item.set_candidate(tag, Some(resolved.digest));
+    Change {
+        item: index,
+        slot,
+        candidate,
+        new,
+        labels,
+    }
+}
+
+/// The winner that Git shall want, resolved; or nothing, and the item is decided.
+async fn choose_one(
+    context: &Context<'_>,
+    item: &mut Item,
+    slot: &Slot,
+) -> Option<(Box<str>, Resolved)> {
+    let written = slot.current.as_ref().map(|current| &current.image);
+    if written.is_none() && item.running().next().is_none() && !item.rule().force_update {
+        let detail = "neither the status nor Git names the image; `force-update` writes it anyway";
+        item.decide(Decision::Skipped, Reason::NotLive, detail);
+        return None;
+    }
+    let current = Current {
+        tag: written.and_then(|image| image.tag.as_deref()),
+        digest: written.and_then(|image| image.digest.as_deref()),
+    };
+    let listing = item.listing.clone()?;
+    let selection = item.selection().clone();
+    let ranked = item.ranked.clone();
+    let mut candidates = ranked
+        .as_deref()
+        .map(|ranked| Candidates::new(&ranked.ranking));
+    loop {
+        let chosen = match (&listing.catalog, &candidates) {
+            (Catalog::Single(single), _) => choose_followed(&selection, single, current),
+            (_, Some(candidates)) => choose(candidates, current),
+            _ => return None,
+        };
+        let tag = settle(item, chosen)?;
+        let resolved = context
+            .resolver
+            .resolve(&listing.source, &tag, &selection, context.now())
+            .await;
+        match resolved {
+            Ok(resolved) if lacks_platform(&resolved, &selection) => {
+                item.remark(Reason::PlatformMissing, format!("`{tag}`"));
+                match &mut candidates {
+                    Some(candidates) => candidates.reject_best(Reason::PlatformMissing),
+                    None => {
+                        let detail = format!("`{tag}` has no image for a wanted platform");
+                        item.decide(Decision::Skipped, Reason::PlatformMissing, detail);
+                        return None;
+                    }
+                }
+            }
+            Ok(resolved) => {
+                if let Some(from) = resolved.moved_from {
+                    item.remark(Reason::TagMoved, format!("`{tag}` named {from} before"));
+                }
+                return Some((tag, resolved));
+            }
+            Err(problem) => {
+                item.set_candidate(&tag, None);
+                item.decide(Decision::Failed, problem.reason, problem.detail);
+                return None;
+            }
+        }
+    }
+}
+
+/// Takes over a choice: the tag to write, or nothing, and the item is decided.
+pub(super) fn settle(item: &mut Item, chosen: Chosen) -> Option<Box<str>> {
+    for notice in chosen.notices {
+        item.remark(notice.reason, notice.detail);
+    }
+    match chosen.choice {
+        Choice::Update { tag } => return Some(tag),
+        Choice::Keep { tag } => {
+            item.set_candidate(&tag, None);
+            item.decide(
+                Decision::UpToDate,
+                Reason::UpToDate,
+                format!("Git wants `{tag}`"),
+            );
+        }
+        Choice::Nothing { reason, detail } => item.decide(Decision::Skipped, reason, detail),
+        Choice::Refused {
+            reason,
+            winner,
+            detail,
+        } => {
+            if let Some(winner) = winner {
+                item.set_candidate(&winner, None);
+            }
+            item.decide(Decision::Refused, reason, detail);
+        }
+    }
+    None
+}

@@ -1,0 +1,217 @@
+//! From objects to items, and from items to the Git repositories that they are written to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sealift_core::application::{self, Application, ImageRule, parse_annotated};
+use sealift_core::event::{Body, Cause, Decision, Notice};
+use sealift_core::manifest::ApplicationManifest;
+use sealift_core::reason::Reason;
+use sealift_core::settings::{Method, OWN_PREFIX, PEER_PREFIX};
+use sealift_git::{BranchName, GitUrl, Remote};
+
+use super::branch::Group;
+use super::item::Item;
+use super::report::{Problem as Reported, Report};
+use super::{Context, Problem, chain};
+use crate::remotes;
+
+/// Reads every Application and its settings. What cannot be read is in the report, and the others go on.
+pub(super) async fn gather(
+    context: &Context<'_>,
+    report: &mut Report,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Item>> {
+    let applications = context.objects.applications().await?;
+    for problem in &applications.problems {
+        report.problems.push(Reported {
+            subject: problem.origin.to_string(),
+            application: None,
+            cause: Cause::new(problem.reason(), problem.problem.to_string()),
+        });
+    }
+    let parsing = parsing(context);
+    let mut items = Vec::new();
+    for listed in applications.listed {
+        let manifest = &listed.manifest;
+        let id = format!("{}/{}", manifest.metadata.namespace, manifest.metadata.name);
+        if context
+            .only
+            .is_some_and(|only| only != id && only != manifest.metadata.name)
+        {
+            continue;
+        }
+        let Some(parsed) = parse_annotated(manifest, &parsing) else {
+            continue;
+        };
+        let reported = |reason, detail: String| Reported {
+            subject: listed.origin.to_string(),
+            application: Some(id.clone()),
+            cause: Cause::new(reason, detail),
+        };
+        let notices = parsed.notices.into_iter();
+        report
+            .notices
+            .extend(notices.map(|notice| reported(notice.reason, notice.detail)));
+        report.cycle.applications += 1;
+        match parsed.application {
+            Err(error) => report
+                .problems
+                .push(reported(error.reason(), chain(&error))),
+            Ok(application) => {
+                for broken in &application.broken_images {
+                    let error = &broken.error;
+                    report.problems.push(reported(error.reason(), chain(error)));
+                }
+                let application = Arc::new(application);
+                for position in 0..application.images.len() {
+                    let settings = settings_of(&application, position, manifest);
+                    let application = Arc::clone(&application);
+                    let mut item = Item::new(application, position, settings, now);
+                    check_method(&mut item);
+                    items.push(item);
+                }
+            }
+        }
+    }
+    for problem in report.problems.iter().chain(&report.notices) {
+        let Reported {
+            subject,
+            application,
+            cause,
+        } = problem.clone();
+        context.record(&Body::Notice(Notice {
+            cause,
+            subject,
+            application,
+        }))?;
+    }
+    Ok(items)
+}
+
+fn parsing(context: &Context<'_>) -> application::Context {
+    application::Context {
+        argocd_namespace: context.argocd_namespace.clone(),
+        own_platform: crate::platform::own(),
+    }
+}
+
+/// The annotations that apply to one image, as written: what a replay needs.
+fn settings_of(
+    application: &Application,
+    position: usize,
+    manifest: &ApplicationManifest,
+) -> BTreeMap<String, String> {
+    let alias = |rule: &ImageRule| rule.configured.alias.clone();
+    let own = application.images.get(position).and_then(alias);
+    let others: Vec<String> = application.images.iter().filter_map(alias).collect();
+    let applies = |key: &str| {
+        let rest = key
+            .strip_prefix(PEER_PREFIX)
+            .or_else(|| key.strip_prefix(OWN_PREFIX))?;
+        let of = |alias: &str| {
+            rest.strip_prefix(alias)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let elsewhere = others.iter().any(|alias| of(alias)) && !own.as_deref().is_some_and(of);
+        (!elsewhere).then(|| rest.to_owned())
+    };
+    let annotations = manifest.metadata.annotations.iter();
+    annotations
+        .filter_map(|(key, value)| Some((applies(key)?, value.clone())))
+        .collect()
+}
+
+/// Refuses what this version cannot do, before anything is asked.
+fn check_method(item: &mut Item) {
+    if item.application.method == Method::ArgoCd {
+        let detail = "set `write-back-method: git`; nothing was written";
+        item.decide(Decision::Failed, Reason::MethodNeedsApiServer, detail);
+    }
+}
+
+/// Groups items by Git repository. Comes back with those that are decided and take part in none, and the groups of each
+/// repository by its canonical URL.
+pub(super) async fn group(
+    context: &Context<'_>,
+    items: Vec<Item>,
+) -> (Vec<Item>, BTreeMap<String, Vec<Group>>) {
+    let mut done = Vec::new();
+    let mut groups: BTreeMap<String, BTreeMap<(String, Option<String>), Group>> = BTreeMap::new();
+    let mut remotes: BTreeMap<remotes::Question, Result<Arc<Remote>, Problem>> = BTreeMap::new();
+    for mut item in items {
+        if item.is_decided() && !item.is_hinted() {
+            done.push(item);
+            continue;
+        }
+        let question = remotes::question(&item.application);
+        if !remotes.contains_key(&question) {
+            let answer = remote_of(context, &item.application).await;
+            remotes.insert(question.clone(), answer);
+        }
+        let remote = remotes.get(&question).cloned();
+        let base = base_of(&item.application);
+        match (remote, base) {
+            (Some(Ok(remote)), Ok(base)) => {
+                let key = (question.text(), base.as_ref().map(ToString::to_string));
+                let repository = groups.entry(remote.url.canonical()).or_default();
+                let group = repository.entry(key).or_insert_with(|| Group {
+                    repository: remote.url.to_string(),
+                    remote,
+                    base,
+                    branch: String::new(),
+                    items: Vec::new(),
+                    kept: Vec::new(),
+                });
+                group.items.push(item);
+            }
+            (Some(Err(problem)), _) | (_, Err(problem)) => {
+                if !item.is_decided() {
+                    item.decide(Decision::Failed, problem.reason, problem.detail);
+                }
+                done.push(item);
+            }
+            (None, _) => done.push(item),
+        }
+    }
+    let mut busy: BTreeMap<String, Vec<Group>> = BTreeMap::new();
+    for (url, groups) in groups {
+        for (_, group) in groups {
+            if group.items.iter().all(Item::is_decided) {
+                done.extend(group.items);
+            } else {
+                busy.entry(url.clone()).or_default().push(group);
+            }
+        }
+    }
+    (done, busy)
+}
+
+fn base_of(application: &Application) -> Result<Option<BranchName>, Problem> {
+    let named = application.base_branch.as_deref();
+    let parsed = named.map(str::parse::<BranchName>).transpose();
+    parsed.map_err(|error| Problem {
+        reason: Reason::BranchInvalid,
+        detail: chain(&error),
+    })
+}
+
+/// The repository of an Application, with the credential that its settings name.
+pub(super) async fn remote_of(
+    context: &Context<'_>,
+    application: &Application,
+) -> Result<Arc<Remote>, Problem> {
+    let url = GitUrl::parse(&application.repository).map_err(|error| Problem {
+        reason: Reason::UrlUnsupported,
+        detail: chain(&error),
+    })?;
+    remotes::remote(
+        context.objects.as_ref(),
+        application,
+        url,
+        &context.argocd_namespace,
+    )
+    .await
+    .map(Arc::new)
+}

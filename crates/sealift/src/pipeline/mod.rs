@@ -1,0 +1,377 @@
+//! The pipeline: from Applications to commits, and an event for everything on the way. It is the same for every source of objects.
+//!
+//! A cycle in order: `gather` reads Applications and settings; `survey` asks registries; `branch` works through each Git
+//! repository: `find` reads slots and chooses, `contest` refuses contradictions, `push` judges, admits, edits, plans, records the
+//! intent and pushes. `settle` comes first: it finds out what became of pushes that a process before this one did not see end.
+
+mod branch;
+mod contest;
+mod find;
+mod gather;
+mod item;
+mod message;
+mod push;
+pub mod report;
+mod resolve;
+mod settle;
+pub(crate) mod survey;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use sealift_core::event::{
+    Body, Cause, Decision, Intent, IntentId, Notice, OpenIntentPlace, PushResult,
+};
+use sealift_core::reason::Reason;
+use sealift_core::template::Template;
+use sealift_git::{GitError, Repositories, Signer};
+use sealift_registry::RegistryError;
+use sealift_trust::Policy;
+use sealift_write::Author;
+
+use crate::journal::{Journal, OpenIntent};
+use crate::metrics::Metrics;
+use crate::objects::Objects;
+use crate::registries::Registries;
+use item::Item;
+use report::{Push, Report};
+use resolve::Resolver;
+
+/// What a cycle works with: its parts, and what it remembers on the way.
+pub struct Context<'a> {
+    parts: Parts<'a>,
+    /// What tags were resolved to in this cycle.
+    resolver: Resolver,
+    /// Pushes whose end was not seen.
+    unsettled: Mutex<Vec<OpenIntent>>,
+}
+
+impl<'a> std::ops::Deref for Context<'a> {
+    type Target = Parts<'a>;
+
+    fn deref(&self) -> &Parts<'a> {
+        &self.parts
+    }
+}
+
+/// The public parts of a [`Context`].
+pub struct Parts<'a> {
+    /// Where Kubernetes objects come from.
+    pub objects: Arc<dyn Objects>,
+    /// Registries, with their credentials.
+    pub registries: &'a Registries,
+    /// Cached repositories.
+    pub git: &'a Repositories,
+    /// The record. Without one nothing is written to Git.
+    pub journal: Option<&'a Journal>,
+    /// Counters for operators.
+    pub metrics: Option<&'a Metrics>,
+    /// The policy of every image: none yet.
+    pub policy: Policy,
+    /// How commits are made.
+    pub commit: CommitSettings,
+    /// The namespace of Argo CD.
+    pub argocd_namespace: String,
+    /// Decide and report, write nothing.
+    pub dry_run: bool,
+    /// Repositories that are worked on at once.
+    pub repositories_at_once: usize,
+    /// Look at this Application only, and in Git even where what runs is the winner.
+    pub only: Option<&'a str>,
+}
+
+/// How commits are made.
+#[derive(Clone)]
+pub struct CommitSettings {
+    /// Author and committer.
+    pub author: Author,
+    /// Whether a `Signed-off-by` line is added.
+    pub sign_off: bool,
+    /// The message.
+    pub template: Arc<Template>,
+    /// Signs every commit, where set.
+    pub signer: Option<Arc<Signer>>,
+    /// One commit a branch instead of one an Application.
+    pub per_branch: bool,
+}
+
+/// Why something did not happen: a reason, and the particulars in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.detail, self.reason)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Problem {
+    pub(crate) fn git(error: &GitError) -> Self {
+        Self {
+            reason: error.reason(),
+            detail: chain(error),
+        }
+    }
+
+    pub(crate) fn registry(error: RegistryError) -> Self {
+        Self {
+            reason: error.reason(),
+            detail: chain(&error),
+        }
+    }
+
+    /// Rules refuse; everything else has failed.
+    const fn decision(&self) -> Decision {
+        match self.reason {
+            Reason::NoPolicy | Reason::SlotContested | Reason::Downgrade => Decision::Refused,
+            _ => Decision::Failed,
+        }
+    }
+}
+
+/// An error with everything that caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Runs one cycle.
+///
+/// # Errors
+/// Objects cannot be read at all, or the journal cannot be written. Everything else is in the report.
+pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
+    let start = Instant::now();
+    let requests_before = context.registries.requests();
+    let now = context.now();
+    let mut report = Report::default();
+    let mut items = gather::gather(context, &mut report, now).await?;
+    report
+        .cycle
+        .phases_ms
+        .insert("gather".to_owned(), elapsed_ms(start));
+    settle::settle(context, &items).await?;
+    let surveyed = Instant::now();
+    survey::survey(context, &mut items, now).await;
+    if context.only.is_none() {
+        hint_all(&mut items);
+    }
+    report
+        .cycle
+        .phases_ms
+        .insert("registries".to_owned(), elapsed_ms(surveyed));
+    let written = Instant::now();
+    let (items, pushes) = write_all(context, items).await;
+    report
+        .cycle
+        .phases_ms
+        .insert("git".to_owned(), elapsed_ms(written));
+    finish(context, &mut report, items, pushes)?;
+    report.cycle.duration_ms = elapsed_ms(start);
+    report.cycle.requests = difference(&context.registries.requests(), &requests_before);
+    context.record(&Body::Cycle(report.cycle.clone()))?;
+    if let Some(journal) = context.journal {
+        journal.flush()?;
+    }
+    if let Some(metrics) = context.metrics {
+        metrics.cycle(&report.cycle, context.now());
+    }
+    Ok(report)
+}
+
+/// What runs is a hint: where it is the winner already, Git is not asked.
+fn hint_all(items: &mut [Item]) {
+    for item in items.iter_mut().filter(|item| !item.is_decided()) {
+        item.hint();
+    }
+}
+
+/// Works through all Git repositories, some at once, each once.
+async fn write_all(context: &Context<'_>, items: Vec<Item>) -> (Vec<Item>, Vec<Push>) {
+    let (mut done, groups) = gather::group(context, items).await;
+    let work = groups
+        .into_iter()
+        .map(|(_, groups)| branch::work(context, groups));
+    let mut pushes = Vec::new();
+    let mut ended = stream::iter(work).buffer_unordered(context.repositories_at_once);
+    while let Some((items, pushed)) = ended.next().await {
+        done.extend(items);
+        pushes.extend(pushed);
+    }
+    done.sort_by_key(Item::order);
+    pushes.sort_by(|left, right| {
+        (&left.repository, &left.branch).cmp(&(&right.repository, &right.branch))
+    });
+    (done, pushes)
+}
+
+/// Records what is not recorded yet, and counts.
+fn finish(
+    context: &Context<'_>,
+    report: &mut Report,
+    items: Vec<Item>,
+    pushes: Vec<Push>,
+) -> anyhow::Result<()> {
+    let mut unchecked = 0_u64;
+    for item in items {
+        let considered = item.considered();
+        if considered
+            .trust
+            .as_ref()
+            .is_some_and(|trust| trust.waiver.is_some())
+        {
+            unchecked += 1;
+        }
+        if let Some(metrics) = context.metrics {
+            metrics.considered(considered);
+        }
+        if !item.is_recorded() {
+            context.record(&Body::Considered(Box::new(considered.clone())))?;
+        }
+        report.considered.push(item.into_entry());
+    }
+    if unchecked > 0 && !context.dry_run {
+        tracing::warn!(
+            images.unchecked = unchecked,
+            reason = Reason::UncheckedNoPolicy.id(),
+            "wrote images that no policy governs"
+        );
+    }
+    for push in &pushes {
+        if let (Some(metrics), Some(result)) = (context.metrics, push.result) {
+            metrics.push(result);
+        }
+    }
+    report.pushes = pushes;
+    report.count();
+    Ok(())
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn difference(
+    after: &BTreeMap<String, u64>,
+    before: &BTreeMap<String, u64>,
+) -> BTreeMap<String, u64> {
+    after
+        .iter()
+        .map(|(kind, count)| (kind.clone(), count - before.get(kind).copied().unwrap_or(0)))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+impl<'a> Context<'a> {
+    /// A context for one cycle.
+    #[must_use]
+    pub fn new(parts: Parts<'a>, unsettled: Vec<OpenIntent>) -> Self {
+        Self {
+            parts,
+            resolver: Resolver::default(),
+            unsettled: Mutex::new(unsettled),
+        }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, Vec<OpenIntent>> {
+        self.unsettled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pushes whose end has still not been seen, for the next cycle.
+    pub fn into_unsettled(self) -> Vec<OpenIntent> {
+        self.unsettled
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn record(&self, body: &Body) -> Result<(), Problem> {
+        let Some(journal) = self.journal else {
+            return Ok(());
+        };
+        journal
+            .record(body, self.now())
+            .map(|_| ())
+            .map_err(|error| not_recorded(&error))
+    }
+
+    /// Records an intent and returns when it is on the disk.
+    fn record_intent(&self, intent: Intent, now: Timestamp) -> Result<OpenIntent, Problem> {
+        let Some(journal) = self.journal else {
+            let detail = "there is no journal; nothing was pushed".to_owned();
+            return Err(Problem {
+                reason: Reason::Internal,
+                detail,
+            });
+        };
+        let body = Body::Intent(Box::new(intent.clone()));
+        let head = journal
+            .record_durably(&body, now)
+            .map_err(|error| not_recorded(&error))?;
+        let intent_id = intent.intent;
+        let place = OpenIntentPlace {
+            intent: intent_id,
+            sequence: head.sequence,
+            segment: 0,
+        };
+        Ok(OpenIntent {
+            intent,
+            time: now,
+            place,
+        })
+    }
+
+    fn settle(
+        &self,
+        intent: IntentId,
+        result: PushResult,
+        cause: Option<Cause>,
+        commit: Option<String>,
+    ) -> Result<(), Problem> {
+        let Some(journal) = self.journal else {
+            return Ok(());
+        };
+        journal
+            .settle(intent, result, cause, commit, self.now())
+            .map(|_| ())
+            .map_err(|error| not_recorded(&error))
+    }
+
+    fn notice(&self, reason: Reason, subject: &str, detail: String) -> Result<(), Problem> {
+        let cause = Cause::new(reason, detail);
+        let subject = subject.to_owned();
+        self.record(&Body::Notice(Notice {
+            cause,
+            subject,
+            application: None,
+        }))
+    }
+}
+
+fn not_recorded(error: &crate::journal::JournalError) -> Problem {
+    Problem {
+        reason: Reason::Internal,
+        detail: chain(error),
+    }
+}

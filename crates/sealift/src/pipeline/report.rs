@@ -1,0 +1,140 @@
+//! What a cycle did, as values. Events, terminal and JSON are rendered from these, so they cannot disagree.
+
+use std::sync::Arc;
+
+use sealift_core::event::{Cause, Considered, Cycle, Decision, MaskedUrl, PushResult};
+use sealift_core::path::RepoPath;
+use sealift_core::select::Ranking;
+use serde::Serialize;
+
+/// Everything a cycle has to say.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// One entry an image, in the order of the Applications and their images.
+    pub considered: Vec<Entry>,
+    /// What could not be read at all: documents, Applications, images. Each counts as an error.
+    pub problems: Vec<Problem>,
+    /// What was ignored or is deprecated.
+    pub notices: Vec<Problem>,
+    /// What was pushed, or would be.
+    pub pushes: Vec<Push>,
+    /// The closing numbers.
+    pub cycle: Cycle,
+}
+
+/// One image of one Application.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    /// The consideration, as in its event.
+    #[serde(flatten)]
+    pub considered: Considered,
+    /// Every tag with its fate, for `explain`.
+    #[serde(skip)]
+    pub ranking: Option<Arc<Ranking>>,
+}
+
+/// Something that is wrong with what was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Object and field, or file and line.
+    pub subject: String,
+    /// The Application concerned, `namespace/name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    /// Why, and the value.
+    #[serde(flatten)]
+    pub cause: Cause,
+}
+
+/// One push to one branch.
+#[derive(Debug, Serialize)]
+pub struct Push {
+    /// The repository, masked.
+    pub repository: MaskedUrl,
+    /// The branch.
+    pub branch: String,
+    /// The commits, oldest first.
+    pub commits: Vec<String>,
+    /// The Applications, `namespace/name`.
+    pub applications: Vec<String>,
+    /// What became of it; `None` in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<PushResult>,
+    /// Why, where it did not simply land.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The files before and after.
+    pub files: Vec<FileDiff>,
+}
+
+/// One file before and after.
+#[derive(Debug, Serialize)]
+pub struct FileDiff {
+    /// Where it is.
+    pub path: String,
+    /// Unified diff with three lines of context.
+    pub diff: String,
+}
+
+impl FileDiff {
+    /// Compares two states of a file. Bytes that are no UTF-8 are shown replaced; the edit itself never touches them.
+    #[must_use]
+    pub fn new(path: &RepoPath, before: Option<&[u8]>, after: &[u8]) -> Self {
+        let old = String::from_utf8_lossy(before.unwrap_or_default());
+        let new = String::from_utf8_lossy(after);
+        let old_name = before.map_or_else(|| "/dev/null".to_owned(), |_| format!("a/{path}"));
+        let diff = similar::TextDiff::from_lines(old.as_ref(), new.as_ref())
+            .unified_diff()
+            .context_radius(3)
+            .header(&old_name, &format!("b/{path}"))
+            .to_string();
+        Self {
+            path: path.to_string(),
+            diff,
+        }
+    }
+}
+
+impl Report {
+    /// Whether something failed or could not be decided: the exit code of `run --once`.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.cycle.errors > 0 || self.cycle.incomplete > 0
+    }
+
+    /// Counts the decisions into the closing numbers.
+    pub(super) fn count(&mut self) {
+        let count = |decision: Decision| {
+            self.considered
+                .iter()
+                .filter(|e| e.considered.decision == decision)
+                .count() as u64
+        };
+        let incomplete = self
+            .considered
+            .iter()
+            .filter(|entry| entry.is_incomplete())
+            .count();
+        self.cycle.skipped = count(Decision::Skipped);
+        self.cycle.updated = count(Decision::Updated) + count(Decision::WouldUpdate);
+        self.cycle.refused = count(Decision::Refused) - incomplete as u64;
+        self.cycle.incomplete = incomplete as u64;
+        self.cycle.errors = count(Decision::Failed) + self.problems.len() as u64;
+        self.cycle.considered = self.considered.len() as u64;
+    }
+}
+
+impl Entry {
+    /// Whether nothing was chosen because the evidence was not whole.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        use sealift_core::reason::Reason::{ListingIncomplete, MetadataUnreadable};
+        let first = self
+            .considered
+            .reasons
+            .first()
+            .and_then(|cause| cause.reason.known());
+        self.considered.decision == Decision::Refused
+            && matches!(first, Some(ListingIncomplete | MetadataUnreadable))
+    }
+}

@@ -1,0 +1,166 @@
+//! What became of pushes whose end nobody saw: their process was killed, or the answer was lost.
+//!
+//! The intent holds the exact commit ids. The branch's head is the last of them, or it stands in bounded history: landed. Else the
+//! slots decide: the new value (somebody else's hands), the old value (lost), another one (superseded). Trailers are not asked:
+//! whoever can push can write them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sealift_core::event::{Cause, PushResult};
+use sealift_core::limits::SETTLE_HISTORY_MAX;
+use sealift_core::oid::Oid;
+use sealift_core::reason::Reason;
+use sealift_core::secret::masked_url;
+use sealift_git::{BranchName, Repository};
+
+use super::find::{find_slot, read_files};
+use super::gather::remote_of;
+use super::item::Item;
+use super::{Context, Problem};
+use crate::journal::OpenIntent;
+
+/// Settles every open intent whose repository can be asked. The others stay open, with a notice.
+pub(super) async fn settle(context: &Context<'_>, items: &[Item]) -> Result<(), Problem> {
+    if context.dry_run {
+        return Ok(());
+    }
+    let open = std::mem::take(&mut *context.unsettled());
+    for open in open {
+        let subject = format!("{} {}", open.intent.repository, open.intent.branch);
+        match settle_one(context, &open, items).await {
+            Ok((result, cause, commit)) => {
+                tracing::info!(intent = %open.intent.intent, result = result.word(), "settled");
+                context.settle(open.intent.intent, result, cause, commit)?;
+            }
+            Err(problem) => {
+                context.notice(problem.reason, &subject, problem.detail)?;
+                context.unsettled().push(open);
+            }
+        }
+    }
+    Ok(())
+}
+
+type Settled = (PushResult, Option<Cause>, Option<String>);
+
+async fn settle_one(
+    context: &Context<'_>,
+    open: &OpenIntent,
+    items: &[Item],
+) -> Result<Settled, Problem> {
+    let intent = &open.intent;
+    let owner = items.iter().find(|item| {
+        masked_url(&item.application.repository) == intent.repository.as_str()
+            && intent
+                .applications
+                .contains(&item.application.id.to_string())
+    });
+    let owner = owner.ok_or_else(|| Problem {
+        reason: Reason::Lost,
+        detail: format!(
+            "intent `{}` cannot be settled: no Application names its repository any more",
+            intent.intent
+        ),
+    })?;
+    let remote = remote_of(context, &owner.application).await?;
+    let mut repository = context
+        .git
+        .open(&remote)
+        .await
+        .map_err(|error| Problem::git(&error))?;
+    let branch: BranchName = intent.branch.parse().map_err(|error| Problem {
+        reason: Reason::BranchInvalid,
+        detail: super::chain(&error),
+    })?;
+    let heads = repository
+        .fetch(&[Some(branch.clone())])
+        .await
+        .map_err(|error| Problem::git(&error))?;
+    let Some(head) = heads.branches().get(&branch).copied() else {
+        return Ok((PushResult::Lost, None, None));
+    };
+    let pushed = intent
+        .commits
+        .last()
+        .and_then(|commit| commit.parse::<Oid>().ok());
+    if let Some(pushed) = pushed {
+        let held = repository.contains(head, pushed, SETTLE_HISTORY_MAX).await;
+        if held.map_err(|error| Problem::git(&error))? {
+            return Ok((PushResult::Landed, None, Some(pushed.to_string())));
+        }
+    }
+    by_values(&mut repository, head, open, items).await
+}
+
+/// Compares what the slots hold with what the intent would have written.
+async fn by_values(
+    repository: &mut Repository,
+    head: Oid,
+    open: &OpenIntent,
+    items: &[Item],
+) -> Result<Settled, Problem> {
+    let mut found = BTreeSet::new();
+    for write in &open.intent.writes {
+        let same = |item: &&Item| {
+            item.application.id.to_string() == write.application
+                && item.considered().image.repository == write.image
+        };
+        let Some(item) = items.iter().find(same) else {
+            continue;
+        };
+        let mut items = [Item::new(
+            item.application.clone(),
+            item.position,
+            BTreeMap::new(),
+            open.time,
+        )];
+        let files = read_files(repository, head, &mut items).await?;
+        let Ok(slot) = find_slot(&items[0], &files) else {
+            continue;
+        };
+        let written = slot.current.as_ref().map(|current| current.written.clone());
+        let reference = slot
+            .current
+            .as_ref()
+            .map(|current| current.image.to_string());
+        found.insert(if reference.as_deref() == Some(write.new.as_str()) {
+            PushResult::Landed.word()
+        } else if written == write.old {
+            PushResult::Lost.word()
+        } else {
+            PushResult::Superseded.word()
+        });
+    }
+    let head_text = Some(head.to_string());
+    let cause = |reason, detail: &str| Some(Cause::new(reason, detail));
+    Ok(match (found.len(), found.first().copied()) {
+        (1, Some("landed")) => {
+            let detail = "the values stand there, in another commit";
+            (PushResult::Landed, cause(Reason::Landed, detail), head_text)
+        }
+        (_, Some(_)) if found.contains("superseded") => {
+            let detail = "other values stand there now";
+            (
+                PushResult::Superseded,
+                cause(Reason::Superseded, detail),
+                head_text,
+            )
+        }
+        _ => (
+            PushResult::Lost,
+            cause(Reason::Lost, "the old values stand there"),
+            head_text,
+        ),
+    })
+}
+
+/// Whether `commit` is on `branch` now; `None` when that cannot be found out.
+pub(super) async fn landed(repository: &mut Repository, branch: &str, commit: Oid) -> Option<bool> {
+    let branch: BranchName = branch.parse().ok()?;
+    let heads = repository.fetch(&[Some(branch.clone())]).await.ok()?;
+    let head = heads.branches().get(&branch).copied()?;
+    repository
+        .contains(head, commit, SETTLE_HISTORY_MAX)
+        .await
+        .ok()
+}
