@@ -6,9 +6,11 @@
     reason = "a developer's program talks to its terminal"
 )]
 
+mod bench;
 mod fuzz;
 mod gen_docs;
 mod lint;
+mod soak;
 mod test;
 mod tidy;
 mod vectors;
@@ -34,6 +36,10 @@ enum Command {
     Lint(lint::Arguments),
     /// Writes the generated parts of the documentation.
     Gen(gen_docs::Arguments),
+    /// Builds a world on loopback, runs Sealift on it and prints what that cost.
+    Bench(bench::Arguments),
+    /// Kills Sealift at random moments and asks whether everything is as if nothing had happened.
+    Soak(soak::Arguments),
     /// Runs parsers of hostile input on mutations of their corpus.
     Fuzz(fuzz::Arguments),
     /// Runs recorded answers of Argo CD Image Updater through our real functions.
@@ -46,6 +52,8 @@ fn main() -> ExitCode {
         Command::Lint(arguments) => lint::command(&arguments),
         Command::Gen(arguments) => gen_docs::command(&arguments),
         Command::Fuzz(arguments) => fuzz::command(&arguments),
+        Command::Bench(arguments) => bench::command(&arguments),
+        Command::Soak(arguments) => soak::command(&arguments),
         Command::Vectors(arguments) => vectors::command(&arguments),
     };
     match done {

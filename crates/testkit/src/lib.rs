@@ -10,3 +10,4 @@
 
 pub mod git;
 pub mod registry;
+pub mod world;
