@@ -6,6 +6,7 @@
 //! (see [`deviations`]). A panic in a runner is the failure of that case, not of the run.
 
 pub(crate) mod deviations;
+mod selection;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +38,26 @@ pub(crate) enum Outcome {
 pub(crate) type Runner = fn(&Value) -> Outcome;
 
 /// File name without `.json`, and what runs its cases. One module an area adds its lines here.
-pub(crate) const RUNNERS: &[(&str, Runner)] = &[];
+pub(crate) const RUNNERS: &[(&str, Runner)] = &[
+    ("digest-live-match", selection::digest_live_match),
+    ("ignore-tags", selection::ignore_tags),
+    ("image-parse", selection::image_parse),
+    ("image-short-form", selection::image_short_form),
+    ("kustomize-image-parse", selection::kustomize_image_parse),
+    ("live-image-match", selection::live_image_match),
+    ("live-images", selection::live_images),
+    ("match-func", selection::match_func),
+    ("name-pattern", selection::name_pattern),
+    ("name-pattern-glob", selection::name_pattern_glob),
+    ("needs-update", selection::needs_update),
+    ("platform", selection::platform),
+    ("semver-compare", selection::semver_compare),
+    ("semver-constraint", selection::semver_constraint),
+    ("semver-version", selection::semver_version),
+    ("strategy-name", selection::strategy_name),
+    ("strategy-select", selection::strategy_select),
+    ("tag-equality", selection::tag_equality),
+];
 
 /// `cargo xtask vectors [DIR]`
 #[derive(clap::Args)]
