@@ -74,13 +74,7 @@ impl Numbers {
     #[must_use]
     pub const fn as_version(&self) -> Version<'static> {
         let [major, minor, patch, ..] = self.0;
-        Version {
-            major,
-            minor,
-            patch,
-            prerelease: "",
-            metadata: "",
-        }
+        Version::release(major, minor, patch)
     }
 }
 

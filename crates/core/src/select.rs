@@ -209,21 +209,13 @@ impl Selection {
 /// an SBOM (cosign). Such tags are never candidates.
 #[must_use]
 pub fn is_artifact_tag(tag: &str) -> bool {
-    let Some((algorithm, rest)) = tag.split_once('-') else {
-        return false;
-    };
-    let hex_bytes = match algorithm {
-        "sha256" => 64,
-        "sha384" => 96,
-        "sha512" => 128,
-        _ => return false,
-    };
-    let Some((hex, suffix)) = rest.split_at_checked(hex_bytes.min(rest.len())) else {
-        return false;
-    };
-    hex.len() >= 64
-        && hex.bytes().all(|b| b.is_ascii_hexdigit())
-        && (suffix.is_empty() || suffix.starts_with('.'))
+    ["sha256-", "sha384-", "sha512-"].iter().any(|algorithm| {
+        let Some(rest) = tag.strip_prefix(algorithm) else {
+            return false;
+        };
+        let hex = rest.split('.').next().unwrap_or_default();
+        hex.len() >= 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())
+    })
 }
 
 #[cfg(test)]

@@ -28,15 +28,11 @@ impl<'a> Version<'a> {
     /// Reads a whole tag. `None`: the tag is not a version.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
-        let text = text.strip_prefix('v').unwrap_or(text);
-        let numbers_end = text.find(['-', '+']).unwrap_or(text.len());
-        let (numbers, rest) = text.split_at_checked(numbers_end)?;
-        let mut parts = numbers.split('.');
-        let major = number(parts.next()?)?;
-        let minor = parts.next().map_or(Some(0), number)?;
-        let patch = parts.next().map_or(Some(0), number)?;
-        if parts.next().is_some() {
-            return None;
+        let (major, rest) = leading_number(text.strip_prefix('v').unwrap_or(text))?;
+        let (minor, rest) = dotted_number(rest)?;
+        let (patch, rest) = dotted_number(rest)?;
+        if rest.is_empty() {
+            return Some(Self::release(major, minor, patch));
         }
         let (prerelease, metadata) = match rest.split_once('+') {
             Some((before, metadata)) => (before, Some(metadata)),
@@ -44,8 +40,8 @@ impl<'a> Version<'a> {
         };
         let prerelease = match prerelease.strip_prefix('-') {
             Some(identifiers) if is_prerelease(identifiers) => identifiers,
-            Some(_) => return None,
-            None => "",
+            None if prerelease.is_empty() => "",
+            _ => return None,
         };
         let metadata = match metadata {
             Some(identifiers) if is_identifiers(identifiers) => identifiers,
@@ -59,6 +55,17 @@ impl<'a> Version<'a> {
             prerelease,
             metadata,
         })
+    }
+
+    /// Three numbers, and nothing behind them.
+    pub(crate) const fn release(major: u64, minor: u64, patch: u64) -> Self {
+        Self {
+            major,
+            minor,
+            patch,
+            prerelease: "",
+            metadata: "",
+        }
     }
 
     /// Whether the version is a pre-release. `1.25-alpine` is one, of 1.25.0.
@@ -140,13 +147,26 @@ fn compare_identifier(left: &str, right: &str) -> Ordering {
 
 /// Decimal digits only, within 64 bits. Leading zeros are accepted.
 pub(crate) fn number(text: &str) -> Option<u64> {
-    if text.is_empty() {
-        return None;
+    leading_number(text).and_then(|(number, rest)| rest.is_empty().then_some(number))
+}
+
+/// The digits that `text` starts with, at least one, and what stands behind them.
+fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let mut value = 0_u64;
+    let mut digits = 0;
+    for byte in text.bytes().take_while(u8::is_ascii_digit) {
+        value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+        digits += 1;
     }
-    text.bytes().try_fold(0_u64, |value, byte| {
-        let digit = char::from(byte).to_digit(10)?;
-        value.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+    Some((value, text.get(digits..)?)).filter(|_| digits > 0)
+}
+
+/// The number behind a `.`, or 0 where there is no `.`; and what stands behind it.
+fn dotted_number(text: &str) -> Option<(u64, &str)> {
+    match text.strip_prefix('.') {
+        Some(behind) => leading_number(behind),
+        None => Some((0, text)),
+    }
 }
 
 fn is_prerelease(text: &str) -> bool {

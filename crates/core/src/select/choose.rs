@@ -7,6 +7,7 @@ use crate::catalog::Single;
 use crate::limits::PLATFORM_CANDIDATES_MAX;
 use crate::notice::Notice;
 use crate::reason::Reason;
+use crate::registries_conf::TagSortMode;
 
 /// What Git wants now, as far as it could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,11 +115,20 @@ impl<'a> Candidates<'a> {
         places.chain(ranking.rejected())
     }
 
-    fn best_index(&self) -> Option<u32> {
-        if self.rejected.len() >= PLATFORM_CANDIDATES_MAX {
-            return None;
+    /// The candidates that were rejected here.
+    fn walked_over(&self) -> &'a [u32] {
+        match self.rejected.len() {
+            0 => &[],
+            rejected => self.ranking.order().get(..rejected).unwrap_or_default(),
         }
-        self.ranking.order.get(self.rejected.len()).copied()
+    }
+
+    fn best_index(&self) -> Option<u32> {
+        match self.rejected.len() {
+            0 => self.ranking.best,
+            rejected if rejected >= PLATFORM_CANDIDATES_MAX => None,
+            rejected => self.ranking.order().get(rejected).copied(),
+        }
     }
 }
 
@@ -258,8 +268,7 @@ fn standing(candidates: &Candidates<'_>, winner: u32, wanted: &str) -> Standing 
         });
     }
     let is_candidate = index.is_some_and(|index| {
-        let rejected = ranking.order.iter().take(candidates.rejected.len());
-        ranking.rejection(index).is_none() && !rejected.into_iter().any(|r| *r == index)
+        ranking.rejection(index).is_none() && !candidates.walked_over().contains(&index)
     });
     selection.key(tag).map_or(Standing::Incomparable, |winner| {
         by_order(key.cmp(&winner), is_candidate)
@@ -277,10 +286,15 @@ const fn by_order(wanted_to_winner: Ordering, is_candidate: bool) -> Standing {
 
 fn standing_by_time(ranking: &Ranking, winner: u32, wanted: u32) -> Standing {
     if !ranking.selection.needs_metadata() {
-        // The listing is in order: whichever stands first in the ranking is newer.
-        return match ranking.order.iter().find(|i| [winner, wanted].contains(i)) {
-            Some(first) if *first == wanted => Standing::Higher,
-            _ => Standing::Lower,
+        // The listing is in order.
+        let newer = match ranking.selection.tag_sort_mode {
+            TagSortMode::LatestLast => wanted > winner,
+            TagSortMode::LatestFirst | TagSortMode::Unsorted => wanted < winner,
+        };
+        return if newer {
+            Standing::Higher
+        } else {
+            Standing::Lower
         };
     }
     match (ranking.builds.get(&winner), ranking.builds.get(&wanted)) {
@@ -304,14 +318,13 @@ fn tie(candidates: &Candidates<'_>, winner: u32) -> Option<String> {
     let ranking = candidates.ranking;
     let created = ranking.builds.get(&winner)?.created;
     let equals = ranking
-        .order
+        .builds
         .iter()
-        .skip(candidates.rejected.len() + 1)
-        .take_while(|index| {
-            ranking
-                .builds
-                .get(index)
-                .is_some_and(|b| b.created == created)
+        .filter(|(index, build)| {
+            build.created == created
+                && **index != winner
+                && ranking.rejection(**index).is_none()
+                && !candidates.walked_over().contains(index)
         })
         .count();
     (equals > 0).then(|| {

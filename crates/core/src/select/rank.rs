@@ -1,7 +1,8 @@
 //! The ranking: every tag of a listing is a candidate with a place, or rejected with a reason.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 
@@ -22,8 +23,10 @@ pub type Metadata = BTreeMap<Box<str>, Result<Arc<TagMetadata>, Reason>>;
 pub struct Ranking {
     pub(super) selection: Arc<Selection>,
     pub(super) tags: Complete,
-    /// Positions of the candidates in the listing, best first.
-    pub(super) order: Box<[u32]>,
+    /// Position of the best candidate in the listing.
+    pub(super) best: Option<u32>,
+    /// Positions of the candidates, best first. Sorted when somebody asks for more than the best.
+    order: OnceLock<Box<[u32]>>,
     /// One a tag, in the order of the listing; `None` for candidates.
     pub(super) rejections: Box<[Option<Reason>]>,
     /// Positions of tags that might be the best one, had they been read. Nothing may be chosen then.
@@ -54,14 +57,15 @@ impl Selection {
 
 /// Ranks a whole listing. `metadata` is looked at only where [`Selection::needs_metadata`].
 ///
-/// Work is `n log n` in the tags, which are at most [`TAGS_MAX`]; tags beyond are no candidates and
-/// make the ranking one that nothing may be chosen from. One byte a rejected tag is kept.
+/// Work is linear in the tags, which are at most [`TAGS_MAX`]: more are no listing to choose from. The
+/// order behind the best candidate is sorted only when it is asked for. One byte a tag is kept.
 #[must_use]
 pub fn rank(selection: &Arc<Selection>, tags: &Complete, metadata: &Metadata) -> Ranking {
     let mut ranking = Ranking {
         selection: Arc::clone(selection),
         tags: tags.clone(),
-        order: Box::default(),
+        best: None,
+        order: OnceLock::new(),
         rejections: vec![None; tags.tags().len()].into(),
         unread: Box::default(),
         builds: BTreeMap::new(),
@@ -71,31 +75,32 @@ pub fn rank(selection: &Arc<Selection>, tags: &Complete, metadata: &Metadata) ->
         ranking.unread = [0].into();
         return ranking;
     }
-    let mut keyed: Vec<(Key<'_>, u32)> = Vec::new();
+    let mut best: Option<(Key<'_>, &str, u32)> = None;
+    let latest_first = selection.tag_sort_mode == TagSortMode::LatestFirst;
     for ((index, tag), rejection) in (0..).zip(tags.tags()).zip(&mut ranking.rejections) {
         match selection.key(tag) {
-            Ok(key) => keyed.push((key, index)),
+            Ok(key) => {
+                let better = best.is_none_or(|(best_key, best_tag, _)| match selection.strategy {
+                    Strategy::NewestBuild => !latest_first,
+                    _ => compare((&key, tag), (&best_key, best_tag)).is_gt(),
+                });
+                if better {
+                    best = Some((key, tag, index));
+                }
+            }
             Err(reason) => *rejection = Some(reason),
         }
     }
+    ranking.best = best.map(|(_, _, index)| index);
     if selection.needs_metadata() {
-        ranking.order_by_build(&keyed, metadata);
-    } else if selection.strategy == Strategy::NewestBuild {
-        if selection.tag_sort_mode == TagSortMode::LatestLast {
-            keyed.reverse();
-        }
-        ranking.order = keyed.into_iter().map(|(_, index)| index).collect();
-    } else {
-        // Ties go to the greater name, byte by byte.
-        let name = |index: u32| tags.tags().get(index as usize);
-        keyed.sort_unstable_by(|(left, at_left), (right, at_right)| {
-            right
-                .cmp(left)
-                .then_with(|| name(*at_right).cmp(&name(*at_left)))
-        });
-        ranking.order = keyed.into_iter().map(|(_, index)| index).collect();
+        ranking.read_builds(metadata);
     }
     ranking
+}
+
+/// By key; ties go to the greater name, byte by byte.
+fn compare(left: (&Key<'_>, &str), right: (&Key<'_>, &str)) -> Ordering {
+    left.0.cmp(right.0).then_with(|| left.1.cmp(right.1))
 }
 
 impl Ranking {
@@ -113,7 +118,7 @@ impl Ranking {
 
     /// The candidates, best first.
     pub fn candidates(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.order.iter().map(|index| self.tag(*index))
+        self.order().iter().map(|index| self.tag(*index))
     }
 
     /// The tags that are no candidates, in the order of the listing. [`Selection::detail`] says more.
@@ -146,46 +151,78 @@ impl Ranking {
         self.rejections.get(index as usize).copied().flatten()
     }
 
-    /// `newest-build`: by creation time of the newest wanted image, then by name.
-    fn order_by_build(&mut self, keyed: &[(Key<'_>, u32)], metadata: &Metadata) {
+    /// Positions of the candidates, best first.
+    pub(super) fn order(&self) -> &[u32] {
+        self.order.get_or_init(|| self.sorted())
+    }
+
+    fn sorted(&self) -> Box<[u32]> {
+        let mut order: Vec<u32> = self.candidates_as_listed().collect();
+        if self.selection.needs_metadata() {
+            order.sort_unstable_by(|left, right| self.compare_builds(*right, *left));
+        } else if self.selection.strategy != Strategy::NewestBuild {
+            let mut keyed: Vec<(Key<'_>, &str, u32)> = order
+                .iter()
+                .filter_map(|index| {
+                    let tag = self.tag(*index);
+                    Some((self.selection.key(tag).ok()?, tag, *index))
+                })
+                .collect();
+            keyed.sort_unstable_by(|left, right| compare((&right.0, right.1), (&left.0, left.1)));
+            order = keyed.into_iter().map(|(_, _, index)| index).collect();
+        } else if self.selection.tag_sort_mode == TagSortMode::LatestLast {
+            order.reverse();
+        }
+        order.into()
+    }
+
+    fn candidates_as_listed(&self) -> impl Iterator<Item = u32> {
+        (0..)
+            .zip(&self.rejections)
+            .filter(|(_, rejection)| rejection.is_none())
+            .map(|(index, _)| index)
+    }
+
+    /// By creation time of the newest wanted image, then by name.
+    fn compare_builds(&self, left: u32, right: u32) -> Ordering {
+        let created = |index: u32| self.builds.get(&index).map(|build| build.created);
+        created(left)
+            .cmp(&created(right))
+            .then_with(|| self.tag(left).cmp(self.tag(right)))
+    }
+
+    /// `newest-build`: dates every survivor, and rejects those that have no date.
+    fn read_builds(&mut self, metadata: &Metadata) {
+        let survivors: Vec<u32> = self.candidates_as_listed().collect();
         let mut unread = Vec::new();
-        let mut dated: Vec<(Timestamp, u32)> = Vec::new();
-        for (_, index) in keyed {
+        for index in survivors {
             let read = metadata
-                .get(self.tag(*index))
+                .get(self.tag(index))
                 .map_or(Err(Reason::MetadataUnreadable), |read| {
                     read.as_deref().map_err(|reason| *reason)
                 });
             let rejection = match read {
-                Ok(tag) => match self.date(*index, tag) {
-                    Ok(created) => {
-                        dated.push((created, *index));
-                        continue;
-                    }
-                    Err(reason) => reason,
-                },
+                Ok(tag) => self.date(index, tag).err(),
                 Err(reason) => {
                     if !is_about_the_tag(reason) {
-                        unread.push(*index);
+                        unread.push(index);
                     }
-                    reason
+                    Some(reason)
                 }
             };
-            if let Some(slot) = self.rejections.get_mut(*index as usize) {
-                *slot = Some(rejection);
+            if let Some(slot) = self.rejections.get_mut(index as usize) {
+                *slot = rejection;
             }
         }
-        dated.sort_unstable_by(|(left, at_left), (right, at_right)| {
-            right
-                .cmp(left)
-                .then_with(|| self.tag(*at_right).cmp(self.tag(*at_left)))
-        });
-        self.order = dated.into_iter().map(|(_, index)| index).collect();
+        let newest = self
+            .candidates_as_listed()
+            .max_by(|left, right| self.compare_builds(*left, *right));
+        self.best = newest;
         self.unread = unread.into();
     }
 
-    /// When the newest wanted image of a tag was built, or why the tag is no candidate.
-    fn date(&mut self, index: u32, tag: &TagMetadata) -> Result<Timestamp, Reason> {
+    /// Notes when the newest wanted image of a tag was built, or says why the tag is no candidate.
+    fn date(&mut self, index: u32, tag: &TagMetadata) -> Result<(), Reason> {
         let wanted = platform::newest_wanted(&self.selection.platforms, tag);
         let created = match wanted {
             Some((created, _)) => Some(created),
@@ -196,7 +233,7 @@ impl Ranking {
             self.builds.insert(index, Build { created, digest });
         }
         match wanted {
-            Some((created, _)) => Ok(created),
+            Some(_) => Ok(()),
             None if platform::wanted(&self.selection.platforms, tag) => {
                 Err(Reason::MetadataUnreadable)
             }
