@@ -29,7 +29,8 @@ pub enum ExtractError {
     Expression(#[from] RegexpError),
     /// It does not name exactly one group, `version`.
     #[error(
-        "`extract` is `{0}`, which does not name exactly one group `(?<version>…)`; no tag was chosen"
+        "`extract` is `{0}`, which does not name exactly one group `(?<version>…)`; \
+         no tag was chosen"
     )]
     Groups(String),
 }

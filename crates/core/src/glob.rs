@@ -1,8 +1,8 @@
 //! Globs of `ignore-tags` and `namePattern`.
 //!
-//! Specification: Go's `filepath.Match` on Unix. The whole text must match, case counts; `*` is a run
-//! without `/`, `?` one character but `/`, `[a-z]` and `[^a-z]` a class, `\x` is `x`. A syntax error
-//! anywhere is an error, wherever a text would have failed to match before.
+//! Specification: Go's `filepath.Match` on Unix. The whole text must match, case counts; `*` is a
+//! run without `/`, `?` one character but `/`, `[a-z]` and `[^a-z]` a class, `\x` is `x`. A syntax
+//! error anywhere is an error, wherever a text would have failed to match before.
 
 use std::fmt;
 
@@ -74,8 +74,8 @@ impl Glob {
         &self.text
     }
 
-    /// Whether the whole of `name` matches. Each star takes the shortest run that lets what follows it
-    /// match and is not asked again, as in Go; work is at most the product of both lengths.
+    /// Whether the whole of `name` matches. Each star takes the shortest run that lets what follows
+    /// it match and is not asked again, as in Go; work is at most the product of both lengths.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         if self.literal {

@@ -42,8 +42,8 @@ pub fn live_images<'a>(
     live
 }
 
-/// The position of the image that runs for a configured one: that of its Kustomize name where it has
-/// one, else its own. The first wins; tags do not matter.
+/// The position of the image that runs for a configured one: that of its Kustomize name where it
+/// has one, else its own. The first wins; tags do not matter.
 #[must_use]
 pub fn find_live(
     live: &[LiveImage],
@@ -57,8 +57,9 @@ pub fn find_live(
         .or_else(|| position(configured))
 }
 
-/// The digest strategy looks again once it knows the newest digest, since several containers may run
-/// one image: the followed tag with a stale digest, else the followed tag, else any stale digest.
+/// The digest strategy looks again once it knows the newest digest, since several containers may
+/// run one image: the followed tag with a stale digest, else the followed tag, else any stale
+/// digest.
 #[must_use]
 pub fn find_live_for_digest(
     live: &[LiveImage],
@@ -91,8 +92,8 @@ pub fn tags_equal(left: &Reference, right: &Reference) -> bool {
 
 /// Whether the image that runs differs from the one that was chosen.
 ///
-/// A digest behind the tag that runs is a pin, not another tag: only the digest strategy looks at it.
-/// With a Kustomize name, a new registry or name is a difference, too.
+/// A digest behind the tag that runs is a pin, not another tag: only the digest strategy looks at
+/// it. With a Kustomize name, a new registry or name is a difference, too.
 #[must_use]
 pub fn needs_update(
     strategy: Strategy,

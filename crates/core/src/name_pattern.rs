@@ -1,4 +1,5 @@
-//! How specific an application reference is: the most specific one that matches an Application wins.
+//! How specific an application reference is: the most specific one that matches an Application
+//! wins.
 //!
 //! Specification: the order in which Argo CD Image Updater tries `applicationRefs`.
 
@@ -11,8 +12,8 @@ const REQUIREMENT: u64 = 100;
 
 /// The score of one reference; higher is more specific.
 ///
-/// `selector` holds the numbers of `matchLabels` and `matchExpressions`, where a selector is present,
-/// even an empty one. Lengths are bytes.
+/// `selector` holds the numbers of `matchLabels` and `matchExpressions`, where a selector is
+/// present, even an empty one. Lengths are bytes.
 #[must_use]
 pub fn specificity(name_pattern: &str, selector: Option<(usize, usize)>) -> u64 {
     let literal = if name_pattern.contains(['*', '?', '[', ']']) {

@@ -1,8 +1,8 @@
 //! Tags as lists of numbers: the keys of the `numeric` and `calver` strategies.
 //!
 //! Both read digits between `.`, `-` and `_`, behind an optional `v`, and nothing else: what stands
-//! around the numbers (`build-17`, `2024.10.1-alpine`) is for `extract` to take away, so that no tag is
-//! ordered by accident. A missing number is 0. Calendar forms: calver.org, "Scheme".
+//! around the numbers (`build-17`, `2024.10.1-alpine`) is for `extract` to take away, so that no
+//! tag is ordered by accident. A missing number is 0. Calendar forms: calver.org, "Scheme".
 
 use crate::version::{self, Version};
 

@@ -113,8 +113,8 @@ pub fn wanted(wanted: &Wanted, tag: &TagMetadata) -> bool {
     wanted.images(tag).next().is_some()
 }
 
-/// The newest creation time among the images of a tag that are wanted, and that image. `None`: there is
-/// none, or the newest cannot be told because one of them has no time.
+/// The newest creation time among the images of a tag that are wanted, and that image. `None`:
+/// there is none, or the newest cannot be told because one of them has no time.
 #[must_use]
 pub fn newest_wanted<'a>(
     wanted: &'a Wanted,

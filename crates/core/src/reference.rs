@@ -1,4 +1,5 @@
-//! Image references: one tolerant parser, the written form kept for output, a canonical one to compare.
+//! Image references: one tolerant parser, the written form kept for output, a canonical one to
+//! compare.
 //!
 //! Grammar: distribution `reference`, "Grammar" (as Docker reads names). What that grammar refuses
 //! stays readable, because live clusters hold it; such texts become values, never panics. Not here:
@@ -54,7 +55,8 @@ impl fmt::Display for Canonical {
 }
 
 impl Reference {
-    /// Reads `[registry/]name[:tag][@digest]`. Every text has an answer; see [`Reference::is_valid`].
+    /// Reads `[registry/]name[:tag][@digest]`. Every text has an answer; see
+    /// [`Reference::is_valid`].
     ///
     /// What stands behind the name is split off first, so a constraint (`:~1.25`) or a short digest
     /// leaves registry and name what they are with a plain tag.
@@ -98,8 +100,8 @@ impl Reference {
         }
     }
 
-    /// What tag fields of Helm and plugins get: `tag`, `tag@digest`, or `latest@digest` where only a
-    /// digest is known. Empty where neither is.
+    /// What tag fields of Helm and plugins get: `tag`, `tag@digest`, or `latest@digest` where only
+    /// a digest is known. Empty where neither is.
     #[must_use]
     pub fn tag_with_digest(&self) -> String {
         let tag = self.tag.as_deref().unwrap_or_default();
@@ -110,8 +112,8 @@ impl Reference {
         }
     }
 
-    /// What change lists, branch names and commit messages show: the digest where there is one, else
-    /// the tag.
+    /// What change lists, branch names and commit messages show: the digest where there is one,
+    /// else the tag.
     #[must_use]
     pub fn change_display(&self) -> &str {
         self.digest

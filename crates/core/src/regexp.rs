@@ -1,9 +1,10 @@
-//! Regular expressions in the dialect of existing settings: Go's `regexp`, run by the `regex` crate.
+//! Regular expressions in the dialect of existing settings: Go's `regexp`, run by the `regex`
+//! crate.
 //!
-//! Specification: RE2 syntax as package `regexp/syntax` of Go accepts it (flags `Perl`). The pattern is
-//! translated piece by piece; what Go refuses is refused, what Go reads differently is rewritten:
-//! `\d \w \s \b` are ASCII, `\Q…\E` quotes, a `{` that starts no repetition is a character, classes
-//! hold no sets, and `(?x)`, `\u…`, `\<` of the crate do not exist.
+//! Specification: RE2 syntax as package `regexp/syntax` of Go accepts it (flags `Perl`). The
+//! pattern is translated piece by piece; what Go refuses is refused, what Go reads differently is
+//! rewritten: `\d \w \s \b` are ASCII, `\Q…\E` quotes, a `{` that starts no repetition is a
+//! character, classes hold no sets, and `(?x)`, `\u…`, `\<` of the crate do not exist.
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -54,7 +55,8 @@ pub(crate) fn compile(pattern: &str, anchored: bool) -> Result<Regex, RegexpErro
         .map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => RegexpError::TooLarge(pattern.to_owned()),
             other => {
-                // The crate shows the pattern with a marker on several lines; its last line says why.
+                // The crate shows the pattern with a marker on several lines; its last line says
+                // why.
                 let text = other.to_string();
                 let problem = text.lines().last().unwrap_or_default();
                 syntax(problem.trim_start_matches("error: ").to_owned())
@@ -438,7 +440,9 @@ mod tests {
         }
 
         #[test]
-        fn patterns_of_special_characters_have_an_answer(pattern in r"[a\\\[\](){}?*+|^$.,:<>P0-9QEdDpx&~-]{0,16}") {
+        fn patterns_of_special_characters_have_an_answer(
+            pattern in r"[a\\\[\](){}?*+|^$.,:<>P0-9QEdDpx&~-]{0,16}",
+        ) {
             let _ = compile(&pattern, false);
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Pure, in three steps, so that each can be shown and replayed: a [`Selection`] (settings, parsed)
 //! ranks a whole listing ([`rank`]) independently of any Application's state, so that one ranking
-//! serves every Application with the same settings; [`choose`] then compares its best candidate with
-//! what Git wants. Every tag that lost has a reason. Nothing here takes a partial listing.
+//! serves every Application with the same settings; [`choose`] then compares its best candidate
+//! with what Git wants. Every tag that lost has a reason. Nothing here takes a partial listing.
 
 mod choose;
 mod rank;
@@ -21,8 +21,8 @@ use crate::version::Version;
 pub use choose::{Candidates, Choice, Current, Decision, choose, choose_followed};
 pub use rank::{Metadata, Ranking, rank};
 
-/// Everything that decides which tag of a repository is best. Equal selections rank a listing equally,
-/// so it can be the key of a memo.
+/// Everything that decides which tag of a repository is best. Equal selections rank a listing
+/// equally, so it can be the key of a memo.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Selection {
     strategy: Strategy,
@@ -46,7 +46,8 @@ pub struct Selection {
 pub enum SelectionError {
     /// The digest strategy needs a tag to follow.
     #[error(
-        "strategy `digest` needs a tag to follow (`image:tag`), and there is none; no tag was chosen"
+        "strategy `digest` needs a tag to follow (`image:tag`), and there is none; \
+         no tag was chosen"
     )]
     ConstraintMissing,
     /// The constraint cannot be read.
@@ -126,8 +127,8 @@ impl Selection {
         self.strategy.needs_metadata() && self.tag_sort_mode == TagSortMode::Unsorted
     }
 
-    /// Whether the images of a winner must be looked at before it is taken: where `platforms` is set,
-    /// under every strategy; where it is not, for those that read images anyway.
+    /// Whether the images of a winner must be looked at before it is taken: where `platforms` is
+    /// set, under every strategy; where it is not, for those that read images anyway.
     #[must_use]
     pub const fn checks_platforms(&self) -> bool {
         match self.platforms {
@@ -186,7 +187,8 @@ impl Selection {
         }
     }
 
-    /// What a reason says about one tag beyond its sentence: the pattern, the constraint, the setting.
+    /// What a reason says about one tag beyond its sentence: the pattern, the constraint, the
+    /// setting.
     #[must_use]
     pub fn detail(&self, tag: &str, reason: Reason) -> Option<String> {
         match reason {
@@ -205,8 +207,8 @@ impl Selection {
 }
 
 /// Whether a tag stores something about an image rather than an image: `sha256-<hex>`, alone (the
-/// referrers tag of OCI distribution-spec v1.1) or with the suffix of a signature, an attestation or
-/// an SBOM (cosign). Such tags are never candidates.
+/// referrers tag of OCI distribution-spec v1.1) or with the suffix of a signature, an attestation
+/// or an SBOM (cosign). Such tags are never candidates.
 #[must_use]
 pub fn is_artifact_tag(tag: &str) -> bool {
     ["sha256-", "sha384-", "sha512-"].iter().any(|algorithm| {

@@ -26,7 +26,8 @@ pub enum Strategy {
 /// A text that names no strategy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a strategy: use `semver`, `newest-build`, `digest`, `alphabetical`, `numeric` or `calver`"
+    "`{0}` is not a strategy: use `semver`, `newest-build`, `digest`, `alphabetical`, `numeric` \
+     or `calver`"
 )]
 pub struct UnknownStrategy(pub String);
 
@@ -54,8 +55,8 @@ impl Strategy {
         }
     }
 
-    /// Reads the `update-strategy` setting as Argo CD Image Updater does: case does not count, blanks
-    /// do, old names are accepted, and what is unknown becomes `semver`. The notice says so.
+    /// Reads the `update-strategy` setting as Argo CD Image Updater does: case does not count,
+    /// blanks do, old names are accepted, and what is unknown becomes `semver`. The notice says so.
     #[must_use]
     pub fn parse_compatible(text: &str) -> (Self, Option<Notice>) {
         let renamed = |strategy: Self| {
@@ -92,13 +93,15 @@ impl Strategy {
             .ok_or_else(|| UnknownStrategy(text.to_owned()))
     }
 
-    /// Whether the order is by image metadata, so that every tag which passes the filters must be read.
+    /// Whether the order is by image metadata, so that every tag which passes the filters must be
+    /// read.
     #[must_use]
     pub const fn needs_metadata(self) -> bool {
         matches!(self, Self::NewestBuild)
     }
 
-    /// Whether a configured image must carry a tag to follow. Such a strategy looks at no other tag.
+    /// Whether a configured image must carry a tag to follow. Such a strategy looks at no other
+    /// tag.
     #[must_use]
     pub const fn follows_one_tag(self) -> bool {
         matches!(self, Self::Digest)

@@ -1,8 +1,8 @@
 //! `allow-tags` and `ignore-tags`: which tags may be chosen at all.
 //!
 //! Specification: the match functions of Argo CD Image Updater (`any`, `regexp:`) and its globs. A
-//! setting that cannot be read allows nothing (`allow-tags`) or ignores nothing (`ignore-tags`), with
-//! a notice.
+//! setting that cannot be read allows nothing (`allow-tags`) or ignores nothing (`ignore-tags`),
+//! with a notice.
 
 use std::fmt;
 
@@ -52,8 +52,8 @@ impl fmt::Debug for Pattern {
 text_identity!(Pattern);
 
 impl TagFilter {
-    /// Reads both settings: `allow` as written, `ignore` item by item (an empty item ignores the empty
-    /// tag). Nothing is trimmed here.
+    /// Reads both settings: `allow` as written, `ignore` item by item (an empty item ignores the
+    /// empty tag). Nothing is trimmed here.
     pub fn parse<'a>(
         allow: Option<&str>,
         ignore: impl IntoIterator<Item = &'a str>,
@@ -109,7 +109,8 @@ impl TagFilter {
     }
 }
 
-/// Reads `any` or `regexp:<expression>`; the names in any case, the expression behind the first `:`.
+/// Reads `any` or `regexp:<expression>`; the names in any case, the expression behind the first
+/// `:`.
 fn parse_allow(text: &str) -> Result<Allow, String> {
     if text.is_empty() {
         return Ok(Allow::Every);

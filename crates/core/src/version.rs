@@ -1,8 +1,8 @@
 //! Versions as tags write them, and their order.
 //!
-//! SemVer 2.0.0 §9–§11, read leniently as Masterminds semver v3.4.0 does: a leading `v`, missing parts
-//! (0) and leading zeros are accepted. A version borrows its text, so that a list of tags is parsed
-//! without allocating.
+//! SemVer 2.0.0 §9–§11, read leniently as Masterminds semver v3.4.0 does: a leading `v`, missing
+//! parts (0) and leading zeros are accepted. A version borrows its text, so that a list of tags is
+//! parsed without allocating.
 
 use std::cmp::Ordering;
 use std::fmt;

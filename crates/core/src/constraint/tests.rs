@@ -1,3 +1,5 @@
+//! Claims about constraints: the table of operators, what is refused, and a slow model.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -9,7 +9,8 @@ pub struct ConfiguredImage {
     pub alias: Option<String>,
     /// The image, without tag and digest.
     pub reference: Reference,
-    /// What stood where a tag would: a version constraint, or the tag that the digest strategy follows.
+    /// What stood where a tag would: a version constraint, or the tag that the digest strategy
+    /// follows.
     pub constraint: Option<String>,
 }
 
@@ -33,11 +34,11 @@ impl ConfiguredImageError {
 }
 
 impl ConfiguredImage {
-    /// Reads one item of the `image-list` annotation. The first `=` ends the alias; blanks around item,
-    /// alias and image do not count.
+    /// Reads one item of the `image-list` annotation. The first `=` ends the alias; blanks around
+    /// item, alias and image do not count.
     ///
-    /// Without an alias a constraint cannot hold a `=` (`nginx:>=1.0` is the image `1.0` under the alias
-    /// `nginx:>`): that is the grammar of the annotation.
+    /// Without an alias a constraint cannot hold a `=` (`nginx:>=1.0` is the image `1.0` under the
+    /// alias `nginx:>`): that is the grammar of the annotation.
     ///
     /// # Errors
     /// [`ConfiguredImageError::Empty`] where no image is named.
@@ -49,8 +50,8 @@ impl ConfiguredImage {
         .map_err(|_| ConfiguredImageError::Empty(item.to_owned()))
     }
 
-    /// Reads `image[:constraint]`, the alias being known. A `=` belongs to the constraint; a digest is
-    /// not followed.
+    /// Reads `image[:constraint]`, the alias being known. A `=` belongs to the constraint; a digest
+    /// is not followed.
     ///
     /// # Errors
     /// [`ConfiguredImageError::Empty`] where no image is named.

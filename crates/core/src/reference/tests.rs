@@ -1,3 +1,5 @@
+//! Claims about references: spellings, written forms, and whatever no grammar accepts.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -137,9 +139,11 @@ proptest! {
 
     #[test]
     fn what_is_printed_is_read_back(
-        text in "([a-z0-9]{1,6}(\\.[a-z]{2,3})?(:[0-9]{1,4})?/)?[a-z]{1,5}(/[a-z0-9_.-]{1,6})?(:[a-zA-Z0-9~.]{1,5})?(@sha256:[0-9a-f]{1,8})?"
+        host in "([a-z0-9]{1,6}(\\.[a-z]{2,3})?(:[0-9]{1,4})?/)?",
+        name in "[a-z]{1,5}(/[a-z0-9_.-]{1,6})?",
+        rest in "(:[a-zA-Z0-9~.]{1,5})?(@sha256:[0-9a-f]{1,8})?",
     ) {
-        let reference = Reference::parse(&text);
+        let reference = Reference::parse(&format!("{host}{name}{rest}"));
         prop_assert_eq!(Reference::parse(&reference.to_string()), reference);
     }
 

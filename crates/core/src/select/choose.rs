@@ -40,8 +40,8 @@ pub enum Choice {
         /// The tag that Git wants.
         tag: Box<str>,
     },
-    /// There is no candidate ([`Reason::NoMatch`]), or none of the best ones serves a wanted platform
-    /// ([`Reason::PlatformMissing`]), or the followed tag may not be used.
+    /// There is no candidate ([`Reason::NoMatch`]), or none of the best ones serves a wanted
+    /// platform ([`Reason::PlatformMissing`]), or the followed tag may not be used.
     Nothing {
         /// Why.
         reason: Reason,
@@ -61,8 +61,8 @@ pub enum Choice {
 
 /// The candidates of a ranking that are left, best first.
 ///
-/// Whoever reads the winner's manifest rejects it here where it serves no wanted platform, and chooses
-/// again. At most [`PLATFORM_CANDIDATES_MAX`] are rejected so.
+/// Whoever reads the winner's manifest rejects it here where it serves no wanted platform, and
+/// chooses again. At most [`PLATFORM_CANDIDATES_MAX`] are rejected so.
 #[derive(Debug, Clone)]
 pub struct Candidates<'a> {
     ranking: &'a Ranking,
@@ -98,8 +98,8 @@ impl<'a> Candidates<'a> {
     }
 
     /// Every tag of the listing with its reason: [`Reason::Newest`] for the best, and
-    /// [`Reason::NotNewest`] for the candidates behind it, best first; then the rejected ones in the
-    /// order of the listing.
+    /// [`Reason::NotNewest`] for the candidates behind it, best first; then the rejected ones in
+    /// the order of the listing.
     pub fn verdicts(&self) -> impl Iterator<Item = (&'a str, Reason)> {
         let ranking = self.ranking;
         let best = self.rejected.len();
@@ -134,11 +134,12 @@ impl<'a> Candidates<'a> {
 
 /// Chooses the best candidate, unless what Git wants is equal or must not be left.
 ///
-/// - Nothing is chosen while a tag that might be the best could not be read: an outage must not become
-///   a rollback.
-/// - A winner below what Git wants, by the strategy's own order, is refused ([`Reason::Downgrade`]),
-///   unless the settings of the Application exclude what Git wants (then its user asked for it), or
-///   `allow_downgrade` is set. A platform that went missing in the registry is no wish of the user.
+/// - Nothing is chosen while a tag that might be the best could not be read: an outage must not
+///   become   a rollback.
+/// - A winner below what Git wants, by the strategy's own order, is refused
+///   ([`Reason::Downgrade`]),   unless the settings of the Application exclude what Git wants (then
+///   its user asked for it), or   `allow_downgrade` is set. A platform that went missing in the
+///   registry is no wish of the user.
 /// - What cannot be compared may be left, with a notice.
 /// - A digest behind the same tag is a pin and no other tag.
 #[must_use]
@@ -149,7 +150,8 @@ pub fn choose(candidates: &Candidates<'_>, current: Current<'_>) -> Decision {
             Reason::MetadataUnreadable,
             None,
             format!(
-                "{} tags could not be read, the first is `{tag}` ({reason}); any of them may be the newest",
+                "{} tags could not be read, the first is `{tag}` ({reason}); any of them may be \
+                 the newest",
                 ranking.unread.len()
             ),
         );

@@ -18,7 +18,8 @@ use crate::strategy::Strategy;
 /// What was read of each survivor, or why nothing was. A tag that is missing here was not read.
 pub type Metadata = BTreeMap<Box<str>, Result<Arc<TagMetadata>, Reason>>;
 
-/// A whole listing in the order of a selection. It holds nothing of any Application and can be shared.
+/// A whole listing in the order of a selection. It holds nothing of any Application and can be
+/// shared.
 #[derive(Debug, Clone)]
 pub struct Ranking {
     pub(super) selection: Arc<Selection>,
@@ -29,7 +30,8 @@ pub struct Ranking {
     order: OnceLock<Box<[u32]>>,
     /// One a tag, in the order of the listing; `None` for candidates.
     pub(super) rejections: Box<[Option<Reason>]>,
-    /// Positions of tags that might be the best one, had they been read. Nothing may be chosen then.
+    /// Positions of tags that might be the best one, had they been read. Nothing may be chosen
+    /// then.
     pub(super) unread: Box<[u32]>,
     /// When the images were built, where that is the order. By position in the listing.
     pub(super) builds: BTreeMap<u32, Build>,
@@ -57,8 +59,8 @@ impl Selection {
 
 /// Ranks a whole listing. `metadata` is looked at only where [`Selection::needs_metadata`].
 ///
-/// Work is linear in the tags, which are at most [`TAGS_MAX`]: more are no listing to choose from. The
-/// order behind the best candidate is sorted only when it is asked for. One byte a tag is kept.
+/// Work is linear in the tags, which are at most [`TAGS_MAX`]: more are no listing to choose from.
+/// The order behind the best candidate is sorted only when it is asked for. One byte a tag is kept.
 #[must_use]
 pub fn rank(selection: &Arc<Selection>, tags: &Complete, metadata: &Metadata) -> Ranking {
     let mut ranking = Ranking {
@@ -121,15 +123,16 @@ impl Ranking {
         self.order().iter().map(|index| self.tag(*index))
     }
 
-    /// The tags that are no candidates, in the order of the listing. [`Selection::detail`] says more.
+    /// The tags that are no candidates, in the order of the listing. [`Selection::detail`] says
+    /// more.
     pub fn rejected(&self) -> impl Iterator<Item = (&str, Reason)> {
         let tags = self.tags.tags().iter();
         tags.zip(&self.rejections)
             .filter_map(|(tag, rejection)| Some((&**tag, (*rejection)?)))
     }
 
-    /// The tags that could not be read and might have been the best. Where there are any, [`choose`]
-    /// refuses.
+    /// The tags that could not be read and might have been the best. Where there are any,
+    /// [`choose`] refuses.
     ///
     /// [`choose`]: super::choose
     pub fn unread(&self) -> impl ExactSizeIterator<Item = (&str, Reason)> {
@@ -242,8 +245,8 @@ impl Ranking {
     }
 }
 
-/// Whether reading the tag again would give the same answer: then the tag is rejected, and the others
-/// may be chosen from.
+/// Whether reading the tag again would give the same answer: then the tag is rejected, and the
+/// others may be chosen from.
 const fn is_about_the_tag(reason: Reason) -> bool {
     matches!(
         reason,

@@ -1,3 +1,5 @@
+//! Claims about the choice: reasons, ties, downgrades by each order, and what is not whole.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -308,7 +310,8 @@ fn a_winner_without_the_platform_is_walked_over_up_to_a_bound() {
         choose(&candidates, current("1.0")).choice,
         Choice::Update { tag }
     );
-    // Git wants the one that was walked over: the registry lost a platform, nobody asked to go back.
+    // Git wants the one that was walked over: the registry lost a platform, nobody asked to go
+    // back.
     assert!(matches!(
         choose(&candidates, current("1.2")).choice,
         Choice::Refused {
