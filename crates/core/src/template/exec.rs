@@ -93,13 +93,9 @@ impl Run {
         let line = branch.pipeline.line;
         let value = self.commands(&branch.pipeline, dot)?;
         let mut any = false;
-        for (index, item) in items(&value, line)?.enumerate() {
+        for (key, item) in rounds(&value, line)? {
             any = true;
             self.step(line)?;
-            let (key, item) = item.unwrap_or_else(|| {
-                let number = i64::try_from(index).unwrap_or(i64::MAX);
-                (Value::Int(number), Value::Int(number))
-            });
             self.loop_variables(&branch.pipeline, key, &item);
             let flow = self.nodes(&branch.body, &item)?;
             self.variables.truncate(outer);
@@ -234,28 +230,32 @@ fn field(value: &Value, name: &str) -> Result<Value, TemplateProblem> {
     }
 }
 
-/// What `range` goes over: keys and items. `None` stands for the number of the round.
-fn items(
-    value: &Value,
-    line: u64,
-) -> Result<Box<dyn Iterator<Item = Option<(Value, Value)>>>, TemplateError> {
+/// Keys and items, one round each.
+type Rounds = Box<dyn Iterator<Item = (Value, Value)>>;
+
+/// What `range` goes over.
+fn rounds(value: &Value, line: u64) -> Result<Rounds, TemplateError> {
     match value {
         Value::Nil => Ok(Box::new(std::iter::empty())),
         Value::List(list) => {
+            let list_length = list.len();
             let list = list.clone();
-            let number = |index: usize| Value::Int(i64::try_from(index).unwrap_or(i64::MAX));
-            Ok(Box::new((0..list.len()).map(move |index| {
-                list.get(index).map(|item| (number(index), item.clone()))
+            let item = move |index: usize| list.get(index).cloned().unwrap_or(Value::Nil);
+            let length = i64::try_from(list_length).unwrap_or(i64::MAX);
+            let rounds = (0..length).zip(0_usize..);
+            Ok(Box::new(rounds.map(move |(number, index)| {
+                (Value::Int(number), item(index))
             })))
         }
         Value::Map(map) => {
-            let pairs: Vec<_> = map
+            let pairs = map
                 .iter()
-                .map(|(key, item)| Some((Value::text(key), Value::text(item))))
-                .collect();
-            Ok(Box::new(pairs.into_iter()))
+                .map(|(key, item)| (Value::text(key), Value::text(item)));
+            Ok(Box::new(pairs.collect::<Vec<_>>().into_iter()))
         }
-        Value::Int(count) => Ok(Box::new((0..(*count).max(0)).map(|_| None))),
+        Value::Int(count) => Ok(Box::new(
+            (0..*count).map(|number| (Value::Int(number), Value::Int(number))),
+        )),
         Value::Bool(_) | Value::Float(_) | Value::Text(_) | Value::Record(_) => {
             let problem = "`range` needs a list, a map or a number".to_owned();
             Err(at(line, TemplateProblem::WrongKind(problem)))

@@ -36,86 +36,89 @@ fn render(text: &str) -> Result<String, TemplateProblem> {
         .map_err(|error| error.problem)
 }
 
+/// Template and output; `!` is an error.
+const PRINTED: &[(&str, &str)] = &[
+    ("a {{ .AppName }} b", "a shop b"),
+    ("a {{- .AppName -}} b", "ashopb"),
+    ("a\n{{- /* note */ -}}\nb", "ab"),
+    ("a{{/* {{ */}}b", "ab"),
+    ("{{ range .AppChanges }}{{ .Image }},{{ end }}", "a/b,c,"),
+    (
+        "{{ range $i, $e := .AppChanges }}{{ $i }}={{ $e.Image }}/{{ .NewTag }} {{ end }}",
+        "0=a/b/1.1 1=c/3 ",
+    ),
+    (
+        "{{ range $e := .AppChanges }}{{ $e.OldTag }}{{ $.AppName }}{{ end }}",
+        "1.0shop2shop",
+    ),
+    ("{{ range .Empty }}x{{ else }}none{{ end }}", "none"),
+    (
+        "{{ range $k, $v := (index .AppChanges 0).Labels }}{{ $k }}:{{ $v }}{{ end }}",
+        "a.b:x",
+    ),
+    ("{{ range 3 }}{{ . }}{{ end }}", "012"),
+    (
+        "{{ range .AppChanges }}{{ if eq .Image \"c\" }}{{ break }}{{ end }}{{ .Image }}{{ end }}",
+        "a/b",
+    ),
+    (
+        "{{ range .AppChanges }}{{ if eq .Image \"a/b\" }}{{ continue }}{{ end }}{{ .Image }}{{ end }}",
+        "c",
+    ),
+    (
+        "{{ if .Empty }}a{{ else if eq .Count 3 }}b{{ else }}c{{ end }}",
+        "b",
+    ),
+    (
+        "{{ with .Empty }}a{{ else with .AppName }}{{ . }}{{ else }}c{{ end }}",
+        "shop",
+    ),
+    ("{{ with $x := .AppName }}{{ $x }}{{ end }}", "shop"),
+    (
+        "{{ $x := 1 }}{{ if .Yes }}{{ $x = 2 }}{{ end }}{{ $x }}",
+        "2",
+    ),
+    (
+        "{{ $x := 1 }}{{ if .Yes }}{{ $x := 2 }}{{ end }}{{ $x }}",
+        "1",
+    ),
+    ("{{ len .AppChanges }} {{ len .AppName }}", "2 4"),
+    ("{{ .AppName | printf \"%s-%d\" \"x\" | len }}", "18"),
+    ("{{ index .AppChanges 1 | len }}", "!"),
+    ("{{ (index .AppChanges 1).Image }}", "c"),
+    (
+        "{{ index (index .AppChanges 0).Labels \"a.b\" }}{{ index (index .AppChanges 0).Labels \"no\" }}|",
+        "x|",
+    ),
+    ("{{ slice .AppName 1 3 }}", "ho"),
+    (
+        "{{ and .Yes .AppName }}{{ or .Empty .Count }}{{ not .Yes }}",
+        "shop3false",
+    ),
+    ("{{ or .Yes (index .Empty 5) }}", "true"),
+    (
+        "{{ eq .Count 1 2 3 }}{{ ne 1 2 }}{{ lt 1 2 }}{{ ge \"b\" \"a\" }}",
+        "truetruetruetrue",
+    ),
+    ("{{ print 1 2 \"x\" 3 .Yes }}", "1 2x3 true"),
+    ("{{ println 1 \"x\" }}", "1 x\n"),
+    ("{{ html \"<a b='c'>\" }}", "&lt;a b=&#39;c&#39;&gt;"),
+    ("{{ js \"it's <b>\" }}", "it\\'s \\u003Cb\\u003E"),
+    ("{{ urlquery \"a b/ü\" }}", "a+b%2F%C3%BC"),
+    (
+        "{{ .AppChanges }}",
+        "[{a/b 1.0 1.1 map[a.b:x]} {c 2 3 map[a.b:x]}]",
+    ),
+    (
+        "{{ 0x10 }} {{ 1.5 }} {{ 'a' }} {{ -3 }} {{ 1e30 }} {{ `r\"w` }}",
+        "16 1.5 97 -3 1e+30 r\"w",
+    ),
+    ("{{ \"\\u00fc\\n\\x41\" }}", "ü\nA"),
+];
+
 #[test]
 fn templates_print_what_go_prints() {
-    for (text, expected) in [
-        ("a {{ .AppName }} b", "a shop b"),
-        ("a {{- .AppName -}} b", "ashopb"),
-        ("a\n{{- /* note */ -}}\nb", "ab"),
-        ("a{{/* {{ */}}b", "ab"),
-        ("{{ range .AppChanges }}{{ .Image }},{{ end }}", "a/b,c,"),
-        (
-            "{{ range $i, $e := .AppChanges }}{{ $i }}={{ $e.Image }}/{{ .NewTag }} {{ end }}",
-            "0=a/b/1.1 1=c/3 ",
-        ),
-        (
-            "{{ range $e := .AppChanges }}{{ $e.OldTag }}{{ $.AppName }}{{ end }}",
-            "1.0shop2shop",
-        ),
-        ("{{ range .Empty }}x{{ else }}none{{ end }}", "none"),
-        (
-            "{{ range $k, $v := (index .AppChanges 0).Labels }}{{ $k }}:{{ $v }}{{ end }}",
-            "a.b:x",
-        ),
-        ("{{ range 3 }}{{ . }}{{ end }}", "012"),
-        (
-            "{{ range .AppChanges }}{{ if eq .Image \"c\" }}{{ break }}{{ end }}{{ .Image }}{{ end }}",
-            "a/b",
-        ),
-        (
-            "{{ range .AppChanges }}{{ if eq .Image \"a/b\" }}{{ continue }}{{ end }}{{ .Image }}{{ end }}",
-            "c",
-        ),
-        (
-            "{{ if .Empty }}a{{ else if eq .Count 3 }}b{{ else }}c{{ end }}",
-            "b",
-        ),
-        (
-            "{{ with .Empty }}a{{ else with .AppName }}{{ . }}{{ else }}c{{ end }}",
-            "shop",
-        ),
-        ("{{ with $x := .AppName }}{{ $x }}{{ end }}", "shop"),
-        (
-            "{{ $x := 1 }}{{ if .Yes }}{{ $x = 2 }}{{ end }}{{ $x }}",
-            "2",
-        ),
-        (
-            "{{ $x := 1 }}{{ if .Yes }}{{ $x := 2 }}{{ end }}{{ $x }}",
-            "1",
-        ),
-        ("{{ len .AppChanges }} {{ len .AppName }}", "2 4"),
-        ("{{ .AppName | printf \"%s-%d\" \"x\" | len }}", "18"),
-        ("{{ index .AppChanges 1 | len }}", "!"),
-        ("{{ (index .AppChanges 1).Image }}", "c"),
-        (
-            "{{ index (index .AppChanges 0).Labels \"a.b\" }}{{ index (index .AppChanges 0).Labels \"no\" }}|",
-            "x|",
-        ),
-        ("{{ slice .AppName 1 3 }}", "ho"),
-        (
-            "{{ and .Yes .AppName }}{{ or .Empty .Count }}{{ not .Yes }}",
-            "shop3false",
-        ),
-        ("{{ or .Yes (index .Empty 5) }}", "true"),
-        (
-            "{{ eq .Count 1 2 3 }}{{ ne 1 2 }}{{ lt 1 2 }}{{ ge \"b\" \"a\" }}",
-            "truetruetruetrue",
-        ),
-        ("{{ print 1 2 \"x\" 3 .Yes }}", "1 2x3 true"),
-        ("{{ println 1 \"x\" }}", "1 x\n"),
-        ("{{ html \"<a b='c'>\" }}", "&lt;a b=&#39;c&#39;&gt;"),
-        ("{{ js \"it's <b>\" }}", "it\\'s \\u003Cb\\u003E"),
-        ("{{ urlquery \"a b/ü\" }}", "a+b%2F%C3%BC"),
-        (
-            "{{ .AppChanges }}",
-            "[{a/b 1.0 1.1 map[a.b:x]} {c 2 3 map[a.b:x]}]",
-        ),
-        (
-            "{{ 0x10 }} {{ 1.5 }} {{ 'a' }} {{ -3 }} {{ 1e30 }} {{ `r\"w` }}",
-            "16 1.5 97 -3 1e+30 r\"w",
-        ),
-        ("{{ \"\\u00fc\\n\\x41\" }}", "ü\nA"),
-    ] {
+    for (text, expected) in PRINTED.iter().copied() {
         match render(text) {
             Ok(got) => assert_eq!(got, expected, "{text}"),
             Err(problem) => assert_eq!(expected, "!", "{text}: {problem}"),
