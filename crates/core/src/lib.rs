@@ -59,6 +59,7 @@ pub mod reason;
 pub mod reference;
 mod regexp;
 pub mod registries_conf;
+pub mod repository_credentials;
 pub mod secret;
 pub mod select;
 pub mod settings;

@@ -192,3 +192,11 @@ pub const SETTLE_HISTORY_MAX: usize = 200;
 /// Repositories of registries that are asked at once, in tasks. The registry client bounds requests a
 /// host besides.
 pub const REGISTRY_TASKS_MAX: usize = 64;
+
+/// Seconds that a credential helper may run. Argo CD Image Updater stops them then, too.
+pub const HELPER_DEADLINE_SECS: u64 = 10;
+/// Seconds between the end of one run of a credential helper and the next, even when its login was
+/// refused: many images that share a wrong login must not start a process each.
+pub const HELPER_PAUSE_SECS: u64 = 5;
+/// Bytes that a credential helper may print. Tokens of clouds have about 4 KiB.
+pub const HELPER_OUTPUT_BYTES_MAX: usize = 64 * 1024;

@@ -78,6 +78,7 @@ reasons! {
     MethodNeedsApiServer "method-needs-api-server" "The `argocd` write-back method writes to the API server, and there is none here.",
     PullRequestNotAvailable "pull-request-not-available" "Pull requests are not available in this version.",
     ApiCommitNotAvailable "api-commit-not-available" "Commits by forge API are not available in this version.",
+    GithubAppNotAvailable "github-app-not-available" "Git credentials of GitHub Apps are not available in this version.",
     NotLive "not-live" "The image runs nowhere in the Application and Git does not name it.",
     CurrentUnknown "current-unknown" "What Git wants now is not known; the winner is written.",
     // Slots and edits.

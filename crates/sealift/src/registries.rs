@@ -152,9 +152,10 @@ impl Registries {
         let registry = self.client(&endpoint).map_err(invalid)?;
         let name = repository_name(entry, &canonical, &reference.name);
         let repository = RepositoryName::parse(&name).map_err(Problem::registry)?;
-        let access =
-            self.credentials
-                .access(pull_secret, entry, endpoint.api_url.as_str(), objects)?;
+        let api_url = endpoint.api_url.as_str();
+        let access = self
+            .credentials
+            .access(pull_secret, entry, api_url, &name, objects)?;
         let id = format!("{} {repository} {}", endpoint.api_url, access.id());
         let order = entry.map_or(TagSortMode::Unsorted, |entry| entry.tag_sort_mode);
         Ok((

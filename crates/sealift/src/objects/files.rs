@@ -20,14 +20,14 @@ use sealift_core::limits;
 use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, Metadata, SecretManifest,
 };
+use sealift_core::repository_credentials::{
+    SECRET_TYPE_LABEL, SECRET_TYPE_REPO_CREDS, SECRET_TYPE_REPOSITORY,
+};
 use serde_json::Value;
 
 pub use arg::{FilenameArg, FilenameArgError};
 
-use super::{
-    Applications, Listed, ObjectProblem, Objects, ObjectsError, Origin, ProblemKind,
-    SECRET_TYPE_LABEL, SECRET_TYPE_REPO_CREDS, SECRET_TYPE_REPOSITORY,
-};
+use super::{Applications, Listed, ObjectProblem, Objects, ObjectsError, Origin, ProblemKind};
 
 /// `(namespace, name)`.
 type Key = (String, String);

@@ -16,13 +16,6 @@ use sealift_core::manifest::{
 };
 use sealift_core::reason::Reason;
 
-/// Label that marks Argo CD's own repository and credential-template Secrets.
-pub const SECRET_TYPE_LABEL: &str = "argocd.argoproj.io/secret-type";
-/// Value of [`SECRET_TYPE_LABEL`] for one repository.
-pub const SECRET_TYPE_REPOSITORY: &str = "repository";
-/// Value of [`SECRET_TYPE_LABEL`] for credentials of all repositories below a URL.
-pub const SECRET_TYPE_REPO_CREDS: &str = "repo-creds";
-
 /// Where objects come from.
 ///
 /// A missing object is `Ok(None)`; an error means that nobody knows whether it exists.

@@ -30,11 +30,9 @@ pub(super) fn read(text: &str) -> Vec<Result<Document, Broken>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = Vec::new();
     for chunk in split(text) {
-        if chunk.text.trim_start().starts_with('{') {
-            if let Some(values) = json_values(&chunk) {
-                documents.extend(values.into_iter().map(Ok));
-                continue;
-            }
+        if let Some(values) = json_values(&chunk) {
+            documents.extend(values.into_iter().map(Ok));
+            continue;
         }
         match yaml_value(&chunk) {
             Ok(Value::Null) => {}
@@ -129,6 +127,9 @@ fn is_content(line: &str) -> bool {
 
 /// Several JSON values in a row. `None` where the text is not JSON: YAML flow maps look alike.
 fn json_values(chunk: &Chunk<'_>) -> Option<Vec<Document>> {
+    if !chunk.text.trim_start().starts_with('{') {
+        return None;
+    }
     let mut values = Vec::new();
     let mut stream = serde_json::Deserializer::from_str(chunk.text).into_iter::<Value>();
     let (mut counted, mut line) = (0, chunk.line);
