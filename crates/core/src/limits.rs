@@ -103,6 +103,9 @@ pub const PATTERN_BYTES_MAX: usize = 4 * 1024;
 pub const YAML_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Nesting depth of one YAML file, in levels.
 pub const YAML_DEPTH_MAX: usize = 128;
+/// Entries of one file that are written for one image, in entries. Each is proven by reading the
+/// whole file again; nobody repeats an entry more often on purpose.
+pub const SLOT_ENTRIES_MAX: usize = 32;
 /// Bytes of one Kubernetes manifest file read with `-f`.
 pub const MANIFEST_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Files read with one `-f`, in files.

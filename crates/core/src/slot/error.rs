@@ -76,7 +76,7 @@ pub enum SlotProblem {
         line: usize,
     },
     /// Several entries fit and nothing says which is meant.
-    #[error("{count} entries of `images` become `{image}`; none was written")]
+    #[error("{count} entries fit `{image}`; none was written")]
     Ambiguous {
         /// The image.
         image: String,

@@ -1,6 +1,7 @@
 //! Dotted key paths in a values file: `image.tag`, `images[0].tag`, or the whole text as one key.
 
 use super::error::SlotProblem;
+use crate::limits::SLOT_ENTRIES_MAX;
 use crate::yaml::{Editor, Kind, New, NodeId, Tree};
 
 /// Where a path leads.
@@ -187,6 +188,17 @@ impl Walk<'_> {
     fn wrong_kind(&self, id: NodeId, expected: &'static str) -> SlotProblem {
         wrong_kind(self.tree, id, self.path, expected)
     }
+}
+
+/// Refuses more equal entries than anybody writes: each is edited and proven by itself.
+pub(super) fn bounded(name: &str, count: usize) -> Result<(), SlotProblem> {
+    if count > SLOT_ENTRIES_MAX {
+        return Err(SlotProblem::Ambiguous {
+            image: name.to_owned(),
+            count,
+        });
+    }
+    Ok(())
 }
 
 /// Says what stands at `id` instead of `expected`.

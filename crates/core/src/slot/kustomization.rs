@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::SlotProblem;
-use super::key_path::{lookup, owned, wrong_kind};
+use super::key_path::{bounded, lookup, owned, wrong_kind};
 use super::{Current, Origin, SlotImage};
 use crate::reference::Reference;
 use crate::yaml::{Editor, Kind, New, NodeId, Tree};
@@ -51,6 +51,7 @@ pub(super) fn write(
         });
     }
     let entries = matching(image, editor.tree())?;
+    bounded(&new.full_name(), entries.len())?;
     let mut writes = BTreeMap::new();
     if entries.is_empty() {
         let name = new_name_of(image);

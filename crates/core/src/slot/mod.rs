@@ -16,6 +16,8 @@ mod key_path;
 mod kustomization;
 pub mod merge;
 pub mod override_file;
+#[cfg(test)]
+mod properties;
 pub mod source;
 pub mod target;
 #[cfg(test)]

@@ -3,14 +3,15 @@
 //! Argo CD puts the lists of this file in the place of the Application's own, so entries of the
 //! Application that the file would hide are carried into it. Everything else in it stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::SlotProblem;
-use super::key_path::{lookup, owned, wrong_kind};
+use super::key_path::{bounded, lookup, owned, wrong_kind};
 use super::merge::{self, HelmKeys};
 use super::{Current, Format, Origin, Place, SlotImage};
+use crate::limits::IMAGES_PER_APPLICATION_MAX;
 use crate::manifest::{HelmParameter, PluginVariable};
-use crate::reference::{KustomizeImage, Reference};
+use crate::reference::{Canonical, KustomizeImage, Reference};
 use crate::yaml::{Editor, Kind, New, NodeId, Tree};
 
 type FoundSlot = (Vec<String>, Option<Current>);
@@ -130,8 +131,10 @@ fn find_image(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProblem> 
     let name = place.image.kustomize_name.as_deref();
     let text = merge::kustomize_entry(name, &place.image.image.without_tag());
     let routes = vec![route(IMAGES, &KustomizeImage::parse(&text).name)];
+    let key = replaced_image(&text);
     for item in items(tree, IMAGES)? {
-        let Some(written) = tree.scalar(item).filter(|entry| same_entry(entry, &text)) else {
+        let ours = |entry: &&str| replaced_image(entry) == key;
+        let Some(written) = tree.scalar(item).filter(ours) else {
             continue;
         };
         owned(tree, item, "kustomize.images")?;
@@ -174,10 +177,9 @@ fn write_parameters(
         let managed = place.source.managed_parameters.contains(&parameter.name);
         managed && !writes.contains_key(&route(PARAMETERS, &parameter.name))
     });
-    for parameter in hidden {
-        if named_value(editor.tree(), PARAMETERS, &parameter.name)?.is_none() {
-            put_parameter(editor, parameter)?;
-        }
+    let held = names_in(editor.tree(), PARAMETERS)?;
+    for parameter in hidden.filter(|parameter| !held.contains(&parameter.name)) {
+        put_parameter(editor, parameter)?;
     }
     Ok(writes)
 }
@@ -196,10 +198,8 @@ pub fn put_parameter(editor: &mut Editor, parameter: &HelmParameter) -> Result<(
     }
     let tree = editor.tree();
     let items = items(tree, PARAMETERS)?;
-    let greater = |item: &NodeId| {
-        let name = tree.value(*item, "name").and_then(|name| tree.scalar(name));
-        name.is_some_and(|name| name > parameter.name.as_str())
-    };
+    let greater =
+        |item: &NodeId| name_of(tree, *item).is_some_and(|name| name > parameter.name.as_str());
     let index = items.iter().position(greater).unwrap_or(items.len());
     let entry = New::Map(vec![
         ("name".to_owned(), New::Text(parameter.name.clone())),
@@ -252,33 +252,45 @@ pub fn put_image(
     text: &str,
     application: &[String],
 ) -> Result<(), SlotProblem> {
-    for entry in application {
-        let is_new = same_entry(entry, text);
-        let tree = editor.tree();
-        let items = items(tree, IMAGES)?;
-        let written = |item: &&NodeId| {
-            let written = tree.scalar(**item);
-            written.is_some_and(|written| same_entry(written, entry))
-        };
-        match items.iter().find(written) {
-            None => insert(editor, IMAGES, items.len(), &New::Text(entry.clone()))?,
-            Some(item) if is_new => {
-                let item = owned(tree, *item, "kustomize.images")?;
-                if !tree.scalar(item).is_some_and(|old| is_kept(old, text)) {
-                    let done = editor.set_text(item, text);
-                    done.map_err(|source| unsafe_edit(IMAGES, source))?;
-                }
-            }
+    let mut held = BTreeMap::new();
+    for (index, item) in items(editor.tree(), IMAGES)?.into_iter().enumerate() {
+        if let Some(old) = editor.tree().scalar(item) {
+            held.entry(replaced_image(old)).or_insert(index);
+        }
+    }
+    let new_key = replaced_image(text);
+    for entry in application.iter().take(IMAGES_PER_APPLICATION_MAX) {
+        let key = replaced_image(entry);
+        let is_new = key == new_key;
+        match held.get(&key) {
+            Some(index) if is_new => replace_image(editor, *index, text)?,
             Some(_) => {}
+            None => {
+                let end = items(editor.tree(), IMAGES)?.len();
+                insert(editor, IMAGES, end, &New::Text(entry.clone()))?;
+                held.insert(key, end);
+            }
         }
     }
     Ok(())
 }
 
-/// Whether two entries replace the same image of the manifests.
-fn same_entry(left: &str, right: &str) -> bool {
-    let name = |entry: &str| Reference::parse(&KustomizeImage::parse(entry).name);
-    name(left).same_image(&name(right))
+fn replace_image(editor: &mut Editor, index: usize, text: &str) -> Result<(), SlotProblem> {
+    let tree = editor.tree();
+    let Some(item) = items(tree, IMAGES)?.get(index).copied() else {
+        return Ok(());
+    };
+    let item = owned(tree, item, "kustomize.images")?;
+    if tree.scalar(item).is_some_and(|old| is_kept(old, text)) {
+        return Ok(());
+    }
+    let done = editor.set_text(item, text);
+    done.map_err(|source| unsafe_edit(IMAGES, source))
+}
+
+/// The image of the manifests that an entry replaces: what tells entries apart.
+fn replaced_image(entry: &str) -> Canonical {
+    Reference::parse(&KustomizeImage::parse(entry).name).canonical()
 }
 
 /// Whether the old text says the same already: another spelling of an equal reference stays.
@@ -360,22 +372,34 @@ fn items(tree: &Tree, path: ListPath) -> Result<Vec<NodeId>, SlotProblem> {
     Ok(list.map_or_else(Vec::new, |list| tree.items(list).to_vec()))
 }
 
+/// `name` of an item, through an alias as well.
+fn name_of(tree: &Tree, item: NodeId) -> Option<&str> {
+    let item = match tree.node(item).kind {
+        Kind::Alias(target) => target,
+        _ => item,
+    };
+    tree.value(item, "name").and_then(|name| tree.scalar(name))
+}
+
+fn names_in(tree: &Tree, path: ListPath) -> Result<BTreeSet<String>, SlotProblem> {
+    let items = items(tree, path)?;
+    let names = items.iter().filter_map(|item| name_of(tree, *item));
+    Ok(names.map(str::to_owned).collect())
+}
+
 /// `value` of the first item called `name`.
 fn named_value(tree: &Tree, path: ListPath, name: &str) -> Result<Option<String>, SlotProblem> {
     let items = items(tree, path)?;
-    let called = |item: &&NodeId| {
-        let found = tree
-            .value(**item, "name")
-            .and_then(|found| tree.scalar(found));
-        found == Some(name)
-    };
-    let Some(item) = items.iter().find(called) else {
+    let mut called = items
+        .iter()
+        .filter(|item| name_of(tree, **item) == Some(name));
+    let Some(item) = called.next() else {
         return Ok(None);
     };
-    let value = tree
-        .value(*item, "value")
-        .and_then(|value| tree.scalar(value));
-    Ok(value.map(str::to_owned))
+    let value = tree.value(owned(tree, *item, name)?, "value");
+    Ok(value
+        .and_then(|value| tree.scalar(value))
+        .map(str::to_owned))
 }
 
 /// Sets `value` of every item called `name`, and gives their indexes.
@@ -385,19 +409,19 @@ fn put_value(
     name: &str,
     value: &str,
 ) -> Result<Vec<usize>, SlotProblem> {
-    let mut found = Vec::new();
-    for index in 0..items(editor.tree(), path)?.len() {
+    let tree = editor.tree();
+    let items_before = items(tree, path)?;
+    let named = |index: &usize| {
+        let item = items_before.get(*index);
+        item.is_some_and(|item| name_of(tree, *item) == Some(name))
+    };
+    let found: Vec<usize> = (0..items_before.len()).filter(named).collect();
+    bounded(name, found.len())?;
+    for index in &found {
         let tree = editor.tree();
-        let Some(item) = items(tree, path)?.get(index).copied() else {
+        let Some(item) = items(tree, path)?.get(*index).copied() else {
             break;
         };
-        let called = tree
-            .value(item, "name")
-            .and_then(|called| tree.scalar(called));
-        if called != Some(name) {
-            continue;
-        }
-        found.push(index);
         let item = owned(tree, item, name)?;
         let done = match lookup(tree, item, "value", name)? {
             Some(id) if tree.scalar(id).is_some() => editor.set_text(id, value),

@@ -9,6 +9,8 @@
 //! and kustomize's reader (go-yaml) types them, which knows YAML 1.1 as well.
 
 mod editor;
+#[cfg(test)]
+mod properties;
 mod scalar;
 mod splice;
 mod style;

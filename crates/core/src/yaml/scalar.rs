@@ -41,7 +41,8 @@ pub fn text_as_scalar(text: &str, quoting: Quoting, flow: bool) -> String {
         Quoting::Single | Quoting::Double => double_quoted(text),
         Quoting::Plain => {
             let allowed = plain_is_allowed(text) && !(flow && text.contains(FLOW_INDICATORS));
-            if allowed && plain_is_safe(text) {
+            // `<<` is a string as a value, but some readers know it as the merge key only.
+            if allowed && plain_is_safe(text) && text != "<<" {
                 text.to_owned()
             } else if allowed || text.is_empty() || !printable || is_special_word(text) {
                 double_quoted(text)

@@ -264,9 +264,9 @@ impl Builder<'_> {
                 // The parser reads an implicit null as `~`; here the text is what the bytes say.
                 let implicit = range.is_empty() && style == Style::Plain;
                 let value = if implicit { "" } else { &*value };
-                if implicit && self.text.as_bytes().get(range.start) == Some(&b':') {
-                    // It is marked at the colon; its place is behind it.
-                    range = range.start.saturating_add(1)..range.end.saturating_add(1);
+                if implicit {
+                    let place = self.place_of_null(range.start);
+                    range = place..place;
                 }
                 let kind = Kind::Scalar(value.into(), style);
                 self.add(kind, range, span, tag.as_deref(), false)?;
@@ -289,6 +289,25 @@ impl Builder<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The parser marks an implicit null at the colon, or after comments that follow it. Its place
+    /// is right behind the token before it.
+    fn place_of_null(&self, marked: usize) -> usize {
+        if self.text.as_bytes().get(marked) == Some(&b':') {
+            return marked.saturating_add(1);
+        }
+        let mut place = marked;
+        let mut comments = self.comments.iter().rev().peekable();
+        loop {
+            let before = self.text.get(..place).unwrap_or_default();
+            place = before.trim_end_matches([' ', '\t', '\r', '\n']).len();
+            while comments.next_if(|comment| comment.end > place).is_some() {}
+            match comments.next_if(|comment| comment.end == place) {
+                Some(comment) => place = comment.start,
+                None => return place,
+            }
+        }
     }
 
     fn add(
