@@ -18,4 +18,104 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "pin-is-no-tag",
         "a digest behind the newest tag is a pin, and is not replaced by the bare tag",
     ),
+    (
+        "a-left-out-host-stays-out",
+        "a host that the file keeps under another key is not written into the name",
+    ),
+    (
+        "a-map-is-no-value",
+        "a key that holds a map is refused instead of being skipped in silence",
+    ),
+    (
+        "a-tag-is-a-string",
+        "a tag never becomes a number, so `1.30` does not turn into `1.3`",
+    ),
+    (
+        "any-yaml-can-be-edited",
+        "a blank line in a block scalar does not make a kustomization unwritable",
+    ),
+    (
+        "default-is-a-namespace",
+        "an Argo CD namespace called `default` is compared like any other",
+    ),
+    (
+        "entries-keep-order-and-identity",
+        "aliases are entries of their own, and entries stay in their order",
+    ),
+    (
+        "entries-match-in-every-spelling",
+        "kustomize entries match by `newName` and canonical name, too",
+    ),
+    (
+        "equal-values-are-not-written",
+        "a value that is there already, in whatever quotes, is no change",
+    ),
+    (
+        "equal-writes-are-one-edit",
+        "two images that write one key the same value make one edit",
+    ),
+    (
+        "further-documents-are-kept",
+        "documents after the first stay in the file",
+    ),
+    (
+        "keywords-are-exact",
+        "`kustomization.yaml` and `helmvalues.yaml` are file names, not keywords",
+    ),
+    (
+        "names-are-trimmed",
+        "blanks around a parameter name are never part of it",
+    ),
+    (
+        "nested-keys-go-first",
+        "nested keys win over a literal dotted key, however they are quoted",
+    ),
+    (
+        "nothing-is-an-empty-map",
+        "a null value or a file of comments can be written below",
+    ),
+    (
+        "nothing-to-write",
+        "without an image to write the file stays as it is",
+    ),
+    (
+        "other-keys-are-kept",
+        "keys that are not ours stay in an override file",
+    ),
+    (
+        "paths-stay-inside",
+        "a target outside the repository is refused",
+    ),
+    (
+        "registries-are-compared",
+        "one registry's image does not replace another's unless a name says so",
+    ),
+    (
+        "repeated-keys-are-refused",
+        "a key that stands twice is ambiguous",
+    ),
+    (
+        "shared-anchors-are-refused",
+        "a value that other keys share is not edited behind their back",
+    ),
+    (
+        "strings-stay-on-one-line",
+        "line feeds in a new string are escaped",
+    ),
+    (
+        "the-result-is-yaml",
+        "an edit that would break the file is not made",
+    ),
+    (
+        "unreadable-files-are-refused",
+        "an override file that cannot be read is not replaced",
+    ),
+    (
+        "unsafe-words-are-quoted",
+        "strings that some YAML reader takes for something else are quoted",
+    ),
+    (
+        "what-runs-is-a-hint",
+        "an image is written where Git names it, running or not",
+    ),
 ];

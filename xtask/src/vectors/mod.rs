@@ -7,6 +7,7 @@
 
 pub(crate) mod deviations;
 mod selection;
+mod slots;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,6 +58,20 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("strategy-name", selection::strategy_name),
     ("strategy-select", selection::strategy_select),
     ("tag-equality", selection::tag_equality),
+    ("app-type", slots::targets::app_type),
+    ("helm-override", slots::overrides::helm),
+    ("helm-param-names", slots::merges::helm_param_names),
+    ("helm-params", slots::merges::helm_params),
+    ("helmvalues-e2e", slots::values::end_to_end),
+    ("helmvalues-write", slots::values::write),
+    ("kustomization-write", slots::files::kustomization),
+    ("kustomize-override", slots::overrides::kustomize),
+    ("kustomize-set-image", slots::merges::kustomize_set_image),
+    ("override-file-name", slots::targets::override_file_name),
+    ("plugin-env", slots::overrides::plugin),
+    ("write-back-target", slots::targets::target),
+    ("yaml-emit-new-string", slots::values::emit_new_string),
+    ("yaml-plain-scalar-safe", slots::values::plain_scalar_safe),
 ];
 
 /// `cargo xtask vectors [DIR]`
