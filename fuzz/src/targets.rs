@@ -1,6 +1,7 @@
 //! The targets: one a parser. Each takes any bytes, calls the real function and asserts what must
 //! hold for every answer.
 
+mod applications;
 mod choice;
 mod files;
 mod names;
@@ -19,6 +20,9 @@ pub struct Target {
 
 /// Every target. A parser of hostile input adds its line here, and a folder with a few inputs.
 pub const TARGETS: &[Target] = &[
+    target("annotations", applications::annotations),
+    target("branches", applications::branches),
+    target("git_urls", applications::git_urls),
     target("challenges", wire::challenge_lines),
     target("constraints", choice::constraints),
     target("credentials", settings::credentials),

@@ -35,7 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 /// Any crate may test itself with these.
-const TEST_ONLY: &[&str] = &["core", "testkit"];
+const TEST_ONLY: &[&str] = &["core", "trust", "testkit"];
 
 /// What `cargo metadata` says, as far as it matters here.
 #[derive(Deserialize)]
