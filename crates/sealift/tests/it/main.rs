@@ -1,0 +1,14 @@
+//! The program as its users run it: a real registry, real Git servers, the real binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may end where a server does not start"
+)]
+
+mod bad_input;
+mod git_ways;
+mod interval;
+mod slots;
+mod update;
+mod world;
