@@ -81,6 +81,7 @@ impl Registry {
     pub(crate) fn session(&self, access: &Access) -> Arc<Session> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = sessions.get(access.id()) {
+            session.renew(access);
             return Arc::clone(session);
         }
         let session = Arc::new(Session::new(Arc::clone(access)));

@@ -45,7 +45,8 @@ pub(crate) type TokenSlot = Arc<tokio::sync::Mutex<Option<Token>>>;
 
 /// One credential at one registry.
 pub(crate) struct Session {
-    pub(crate) access: Access,
+    /// The newest one: an older one may read its source as it was in an earlier cycle.
+    access: Mutex<Access>,
     scheme: Mutex<Option<Scheme>>,
     /// Held by the one request that learns the scheme.
     pub(crate) discovery: tokio::sync::Mutex<()>,
@@ -60,7 +61,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(access: Access) -> Self {
         Self {
-            access,
+            access: Mutex::new(access),
             scheme: Mutex::default(),
             discovery: tokio::sync::Mutex::default(),
             probed: AtomicBool::new(false),
@@ -70,9 +71,18 @@ impl Session {
         }
     }
 
+    /// From now on logins come from `access`, which has the same id.
+    pub(crate) fn renew(&self, access: &Access) {
+        *self.access.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(access);
+    }
+
+    fn access(&self) -> Access {
+        Arc::clone(&self.access.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The id of the credential source, for messages.
     pub(crate) fn credential(&self) -> String {
-        match self.access.id() {
+        match self.access().id() {
             "" => "anonymous".to_owned(),
             id => id.to_owned(),
         }
@@ -109,7 +119,8 @@ impl Session {
 
     /// The login, read from its source.
     pub(crate) async fn login(&self, refresh: bool) -> Result<Option<Login>, RegistryError> {
-        let login = self.access.login(refresh).await;
+        let access = self.access();
+        let login = access.login(refresh).await;
         login.map_err(|source| RegistryError::CredentialUnavailable {
             credential: self.credential(),
             source: source.into(),
