@@ -13,6 +13,7 @@ pub mod objects;
 pub mod output;
 pub mod pipeline;
 pub mod platform;
+pub mod progress;
 pub mod registries;
 mod remotes;
 pub mod render;

@@ -35,6 +35,7 @@ use sealift_write::Author;
 use crate::journal::{Journal, OpenIntent};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
+use crate::progress::Progress;
 use crate::registries::Registries;
 use item::Item;
 use report::{Push, Report};
@@ -43,6 +44,7 @@ use resolve::Resolver;
 /// What a cycle works with: its parts, and what it remembers on the way.
 pub struct Context<'a> {
     parts: Parts<'a>,
+    progress: Progress,
     /// What tags were resolved to in this cycle.
     resolver: Resolver,
     /// Pushes whose end was not seen.
@@ -205,12 +207,14 @@ fn hint_all(items: &mut [Item]) {
 /// Works through all Git repositories, some at once, each once.
 async fn write_all(context: &Context<'_>, items: Vec<Item>) -> (Vec<Item>, Vec<Push>) {
     let (mut done, groups) = gather::group(context, items).await;
+    context.progress.phase("writing to repositories", groups.len());
     let work = groups
         .into_iter()
         .map(|(_, groups)| branch::work(context, groups));
     let mut pushes = Vec::new();
     let mut ended = stream::iter(work).buffer_unordered(context.repositories_at_once);
     while let Some((items, pushed)) = ended.next().await {
+        context.progress.step();
         done.extend(items);
         pushes.extend(pushed);
     }
@@ -284,6 +288,7 @@ impl<'a> Context<'a> {
     pub fn new(parts: Parts<'a>, unsettled: Vec<OpenIntent>) -> Self {
         Self {
             parts,
+            progress: Progress::new(),
             resolver: Resolver::default(),
             unsettled: Mutex::new(unsettled),
         }

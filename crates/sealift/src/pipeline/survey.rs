@@ -63,11 +63,13 @@ pub(super) async fn survey(context: &Context<'_>, items: &mut [Item], now: Times
             Err(problem) => item.decide(Decision::Failed, problem.reason, problem.detail),
         }
     }
+    context.progress.phase("asking registries", wanted.len());
     let asked = wanted.into_iter().map(|((_, followed), (source, users))| {
         tokio::spawn(async move { ask(source, followed.as_deref(), users, now).await })
     });
     let mut answers = stream::iter(asked).buffer_unordered(REGISTRY_TASKS_MAX);
     while let Some(answer) = answers.next().await {
+        context.progress.step();
         let Ok((listing, rankings)) = answer else {
             continue;
         };
