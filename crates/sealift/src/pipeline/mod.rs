@@ -207,7 +207,9 @@ fn hint_all(items: &mut [Item]) {
 /// Works through all Git repositories, some at once, each once.
 async fn write_all(context: &Context<'_>, items: Vec<Item>) -> (Vec<Item>, Vec<Push>) {
     let (mut done, groups) = gather::group(context, items).await;
-    context.progress.phase("writing to repositories", groups.len());
+    context
+        .progress
+        .phase("writing to repositories", groups.len());
     let work = groups
         .into_iter()
         .map(|(_, groups)| branch::work(context, groups));

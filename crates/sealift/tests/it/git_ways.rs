@@ -30,20 +30,44 @@ fn shop(world: &World, repository: &BareRepository, url: Option<String>, more: &
 
 fn landed(world: &World, repository: &BareRepository, more: &[&str]) {
     let ran = world.run(more);
-    assert_eq!((ran.code, ran.decision("shop").0), (0, "updated"), "{}\n{:#}", ran.stderr, ran.report);
-    assert_eq!(repository.show("main", "shop/values.yaml"), values(IMAGE, "1.9.0"));
+    assert_eq!(
+        (ran.code, ran.decision("shop").0),
+        (0, "updated"),
+        "{}\n{:#}",
+        ran.stderr,
+        ran.report
+    );
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(IMAGE, "1.9.0")
+    );
 }
 
 #[test]
 fn over_https_with_a_secret_and_argo_cds_certificates() {
     let (world, repository) = world();
-    let options = GitHttpOptions { tls: true, ..GitHttpOptions::basic("bot", "s3cret-token") };
+    let options = GitHttpOptions {
+        tls: true,
+        ..GitHttpOptions::basic("bot", "s3cret-token")
+    };
     let server = GitHttp::start(world.git.path(), options);
     let method = ("write-back-method", "git:secret:argocd/login");
     shop(&world, &repository, Some(server.url("gitops")), &[method]);
-    let ca: String =
-        server.ca_pem().unwrap().lines().map(|line| format!("    {line}\n")).collect();
-    let host = server.url("").split('/').nth(2).unwrap().split(':').next().unwrap().to_owned();
+    let ca: String = server
+        .ca_pem()
+        .unwrap()
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect();
+    let host = server
+        .url("")
+        .split('/')
+        .nth(2)
+        .unwrap()
+        .split(':')
+        .next()
+        .unwrap()
+        .to_owned();
     let objects = format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: login, namespace: argocd}}\nstringData:\n  \
          username: bot\n  password: s3cret-token\n---\napiVersion: v1\nkind: ConfigMap\n\
@@ -62,7 +86,11 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(walk(&path))
+        } else {
+            found.push(path)
+        }
     }
     found
 }
@@ -72,7 +100,11 @@ fn over_http_with_argo_cds_repository_secrets_by_longest_prefix() {
     let (world, repository) = world();
     let server = GitHttp::start(world.git.path(), GitHttpOptions::basic("bot", "right"));
     shop(&world, &repository, Some(server.url("gitops")), &[]);
-    let base = server.url("").trim_end_matches(".git").trim_end_matches('/').to_owned();
+    let base = server
+        .url("")
+        .trim_end_matches(".git")
+        .trim_end_matches('/')
+        .to_owned();
     let creds = |name: &str, url: &str, password: &str| {
         format!(
             "---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: argocd\n  \
@@ -90,12 +122,14 @@ fn over_http_with_argo_cds_repository_secrets_by_longest_prefix() {
 fn over_ssh_with_a_known_host_and_never_with_an_unknown_one() {
     let (world, repository) = world();
     let server = Sshd::start();
-    shop(&world, &repository, Some(server.url(repository.path())), &[
-        ("write-back-method", "git:secret:argocd/key"),
-    ]);
-    let indented = |text: &str| -> String {
-        text.lines().map(|line| format!("    {line}\n")).collect()
-    };
+    shop(
+        &world,
+        &repository,
+        Some(server.url(repository.path())),
+        &[("write-back-method", "git:secret:argocd/key")],
+    );
+    let indented =
+        |text: &str| -> String { text.lines().map(|line| format!("    {line}\n")).collect() };
     let objects = |hosts: &str| {
         format!(
             "apiVersion: v1\nkind: Secret\nmetadata: {{name: key, namespace: argocd}}\nstringData:\n  \
@@ -109,7 +143,12 @@ fn over_ssh_with_a_known_host_and_never_with_an_unknown_one() {
     let file = world.apps().join("objects.yaml");
     fs::write(&file, objects("# nobody")).unwrap();
     let ran = world.run(&[]);
-    assert_eq!(ran.decision("shop"), ("failed", "host-key-unknown"), "{}", ran.stderr);
+    assert_eq!(
+        ran.decision("shop"),
+        ("failed", "host-key-unknown"),
+        "{}",
+        ran.stderr
+    );
     fs::write(&file, objects(&server.known_hosts())).unwrap();
     landed(&world, &repository, &[]);
 }
@@ -120,7 +159,10 @@ fn a_protected_branch_is_its_own_reason() {
     repository.protect("remote: error: GH006: Protected branch update failed");
     shop(&world, &repository, None, &[]);
     let ran = world.run(&[]);
-    assert_eq!((ran.code, ran.decision("shop")), (1, ("failed", "branch-protected")));
+    assert_eq!(
+        (ran.code, ran.decision("shop")),
+        (1, ("failed", "branch-protected"))
+    );
     assert_eq!(ran.report["pushes"][0]["result"], "refused");
 }
 
@@ -140,10 +182,21 @@ fn a_template_names_the_branch_that_is_pushed() {
     let rule = "main:bump-{{ (index .Images 0).Alias }}-{{ (index .Images 0).NewTag }}";
     shop(&world, &repository, None, &[("git-branch", rule)]);
     let ran = world.run(&[]);
-    assert_eq!((ran.code, ran.decision("shop").0), (0, "updated"), "{:#}", ran.report);
+    assert_eq!(
+        (ran.code, ran.decision("shop").0),
+        (0, "updated"),
+        "{:#}",
+        ran.report
+    );
     let branch = "bump-web-1.9.0";
-    assert_eq!(repository.show(branch, "shop/values.yaml"), values(IMAGE, "1.9.0"));
-    assert_eq!(repository.show("main", "shop/values.yaml"), values(IMAGE, "1.8.2"));
+    assert_eq!(
+        repository.show(branch, "shop/values.yaml"),
+        values(IMAGE, "1.9.0")
+    );
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(IMAGE, "1.8.2")
+    );
     let again = world.run(&[]);
     assert_eq!((again.code, again.decision("shop").0), (0, "up-to-date"));
     assert_eq!(repository.subjects(branch).len(), 2);
@@ -159,12 +212,23 @@ fn commits_are_signed_so_that_git_verifies_them() {
     let signers = world.path("signers");
     fs::write(&signers, format!("* {public}")).unwrap();
     let key = key.to_str().unwrap();
-    landed(&world, &repository, &[
-        "--git-commit-signing-method", "ssh", "--git-commit-signing-key", key,
-        "--git-commit-sign-off",
-    ]);
+    landed(
+        &world,
+        &repository,
+        &[
+            "--git-commit-signing-method",
+            "ssh",
+            "--git-commit-signing-key",
+            key,
+            "--git-commit-sign-off",
+        ],
+    );
     let allowed = format!("gpg.ssh.allowedSignersFile={}", signers.display());
-    git(Some(repository.path()), &["-c", &allowed, "verify-commit", "main"], b"");
+    git(
+        Some(repository.path()),
+        &["-c", &allowed, "verify-commit", "main"],
+        b"",
+    );
     let message = repository.git(&["log", "-1", "--format=%B", "main"]);
     assert!(message.contains("\nSigned-off-by: argocd-image-updater <noreply@argoproj.io>"));
 }
@@ -192,7 +256,13 @@ fn applications_are_read_from_git_with_the_secrets_beside_them() {
     shop(&world, &repository, None, &[]);
     let text = fs::read_to_string(world.apps().join("shop.yaml")).unwrap();
     fs::remove_file(world.apps().join("shop.yaml")).unwrap();
-    world.repository("cluster", &[("prod/apps/shop.yaml", &text), ("test/broken.yaml", "a: [\n")]);
+    world.repository(
+        "cluster",
+        &[
+            ("prod/apps/shop.yaml", &text),
+            ("test/broken.yaml", "a: [\n"),
+        ],
+    );
     let server = GitHttp::start(world.git.path(), GitHttpOptions::basic("bot", "right"));
     let url = server.url("cluster");
     let secret = format!(
@@ -201,5 +271,9 @@ fn applications_are_read_from_git_with_the_secrets_beside_them() {
          username: bot\n  password: right\n"
     );
     fs::write(world.apps().join("secret.yaml"), secret).unwrap();
-    landed(&world, &repository, &["-f", &format!("{url}//prod?ref=main")]);
+    landed(
+        &world,
+        &repository,
+        &["-f", &format!("{url}//prod?ref=main")],
+    );
 }

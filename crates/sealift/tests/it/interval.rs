@@ -9,7 +9,11 @@ use crate::world::{App, World, events, sealift, values};
 
 fn get(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     Some(text)
@@ -21,8 +25,17 @@ fn cycles_go_on_until_a_signal_and_the_journal_ends_in_order() {
     world.images("acme/shop", &["1.8.2", "1.9.0"]);
     let image = "registry.test/acme/shop";
     let repository = world.repository("gitops", &[("shop/values.yaml", &values(image, "1.8.2"))]);
-    world.app(&App::helm("shop", "registry.test/acme/shop:1.x", &[], &repository));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    world.app(&App::helm(
+        "shop",
+        "registry.test/acme/shop:1.x",
+        &[],
+        &repository,
+    ));
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let mut child = sealift()
         .args(["run", "--interval", "100ms", "--allow-local-git", "-f"])
         .arg(world.apps())
@@ -46,9 +59,18 @@ fn cycles_go_on_until_a_signal_and_the_journal_ends_in_order() {
     let line = "sealift_decisions_total{decision=\"updated\",reason=\"newest\"} 1";
     assert!(metrics.contains(line), "{metrics}");
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").arg(&pid).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill")
+            .arg(&pid)
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let last = events(&world.path("state"), &[]).pop().unwrap();
     assert_eq!(last["kind"], "stopped");
-    assert_eq!(repository.show("main", "shop/values.yaml"), values(image, "1.9.0"));
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(image, "1.9.0")
+    );
 }

@@ -22,8 +22,16 @@ fn a_kustomization_keeps_its_comments_and_gets_the_new_tag() {
     (app.path, app.annotations) = ("k", &[("write-back-target", "kustomization")]);
     world.app(&app);
     let ran = world.run(&[]);
-    assert_eq!((ran.code, ran.decision("shop").0), (0, "updated"), "{}", ran.stderr);
-    assert_eq!(repository.show("main", "k/kustomization.yml"), text("1.9.0"));
+    assert_eq!(
+        (ran.code, ran.decision("shop").0),
+        (0, "updated"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        repository.show("main", "k/kustomization.yml"),
+        text("1.9.0")
+    );
 }
 
 #[test]
@@ -37,7 +45,12 @@ fn without_a_target_an_override_file_is_made() {
     app.annotations = &[];
     world.app(&app);
     let ran = world.run(&[]);
-    assert_eq!((ran.code, ran.decision("shop").0), (0, "updated"), "{}", ran.stderr);
+    assert_eq!(
+        (ran.code, ran.decision("shop").0),
+        (0, "updated"),
+        "{}",
+        ran.stderr
+    );
     let text = repository.show("main", "shop/.argocd-source-shop.yaml");
     assert_eq!(
         text,
@@ -59,7 +72,12 @@ fn two_applications_that_want_different_things_of_one_place_are_both_refused() {
     let head = repository.head("main");
     let ran = world.run(&[]);
     for name in ["one", "two"] {
-        assert_eq!(ran.decision(name), ("refused", "slot-contested"), "{}", ran.stderr);
+        assert_eq!(
+            ran.decision(name),
+            ("refused", "slot-contested"),
+            "{}",
+            ran.stderr
+        );
     }
     assert_eq!(repository.head("main"), head);
 }
@@ -78,17 +96,30 @@ fn two_applications_that_agree_are_one_edit() {
     for name in ["one", "two"] {
         assert_eq!(ran.decision(name).0, "updated", "{}", ran.stderr);
     }
-    assert_eq!(repository.show("main", "c/values.yaml"), values(IMAGE, "1.9.0"));
-    assert_eq!(repository.subjects("main").len(), 2, "one commit beside the first");
+    assert_eq!(
+        repository.show("main", "c/values.yaml"),
+        values(IMAGE, "1.9.0")
+    );
+    assert_eq!(
+        repository.subjects("main").len(),
+        2,
+        "one commit beside the first"
+    );
 }
 
 #[test]
 fn fifty_applications_of_one_repository_are_one_push_of_fifty_commits() {
     let world = world();
     let names: Vec<String> = (0..50).map(|number| format!("app-{number:02}")).collect();
-    let paths: Vec<String> = names.iter().map(|name| format!("{name}/values.yaml")).collect();
+    let paths: Vec<String> = names
+        .iter()
+        .map(|name| format!("{name}/values.yaml"))
+        .collect();
     let text = values(IMAGE, "1.8.2");
-    let files: Vec<_> = paths.iter().map(|path| (path.as_str(), text.as_str())).collect();
+    let files: Vec<_> = paths
+        .iter()
+        .map(|path| (path.as_str(), text.as_str()))
+        .collect();
     let repository = world.repository("gitops", &files);
     let image = format!("{IMAGE}:1.x");
     for name in &names {
@@ -97,7 +128,11 @@ fn fifty_applications_of_one_repository_are_one_push_of_fifty_commits() {
     let ran = world.run(&[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(ran.report["pushes"].as_array().unwrap().len(), 1);
-    assert_eq!(ran.report["cycle"]["requests"]["listing"], 1, "{}", ran.report["cycle"]);
+    assert_eq!(
+        ran.report["cycle"]["requests"]["listing"], 1,
+        "{}",
+        ran.report["cycle"]
+    );
     assert_eq!(repository.subjects("main").len(), 51);
     for path in &paths {
         assert_eq!(repository.show("main", path), values(IMAGE, "1.9.0"));

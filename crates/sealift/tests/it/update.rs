@@ -9,11 +9,19 @@ fn shop() -> (World, sealift_testkit::git::BareRepository) {
     world.images("acme/shop", &["1.8.0", "1.8.2", "1.9.0", "2.0.0", "latest"]);
     let repository = world.repository(
         "gitops",
-        &[("shop/values.yaml", &values(IMAGE, "1.8.2")), ("README", "untouched\n")],
+        &[
+            ("shop/values.yaml", &values(IMAGE, "1.8.2")),
+            ("README", "untouched\n"),
+        ],
     );
     let image = format!("{IMAGE}:1.x");
     let running = [format!("{IMAGE}:1.8.2")];
-    world.app(&App::helm("shop", &image, &[running[0].as_str()], &repository));
+    world.app(&App::helm(
+        "shop",
+        &image,
+        &[running[0].as_str()],
+        &repository,
+    ));
     (world, repository)
 }
 
@@ -21,10 +29,21 @@ fn shop() -> (World, sealift_testkit::git::BareRepository) {
 fn an_update_changes_the_bytes_of_the_tag_and_nothing_else() {
     let (world, repository) = shop();
     let ran = world.run(&[]);
-    assert_eq!((ran.code, ran.decision("shop")), (0, ("updated", "newest")), "{}", ran.stderr);
-    assert_eq!(repository.show("main", "shop/values.yaml"), values(IMAGE, "1.9.0"));
+    assert_eq!(
+        (ran.code, ran.decision("shop")),
+        (0, ("updated", "newest")),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(IMAGE, "1.9.0")
+    );
     assert_eq!(repository.show("main", "README"), "untouched\n");
-    assert_eq!(repository.subjects("main"), ["build: automatic update of shop", "Start"]);
+    assert_eq!(
+        repository.subjects("main"),
+        ["build: automatic update of shop", "Start"]
+    );
     let entry = ran.entry("shop");
     assert_eq!(entry["candidate"]["tag"], "1.9.0");
     assert_eq!(entry["trust"]["waiver"], "no-policy");
@@ -38,10 +57,16 @@ fn a_second_run_lists_once_and_commits_nothing() {
     world.run(&[]);
     let head = repository.head("main");
     let ran = world.run(&[]);
-    assert_eq!((ran.code, ran.decision("shop")), (0, ("up-to-date", "up-to-date")));
+    assert_eq!(
+        (ran.code, ran.decision("shop")),
+        (0, ("up-to-date", "up-to-date"))
+    );
     assert_eq!(repository.head("main"), head);
     let requests = ran.report["cycle"]["requests"].as_object().unwrap();
-    let total: u64 = requests.values().filter_map(serde_json::Value::as_u64).sum();
+    let total: u64 = requests
+        .values()
+        .filter_map(serde_json::Value::as_u64)
+        .sum();
     assert_eq!(total, 1, "{requests:?}");
 }
 
@@ -50,8 +75,15 @@ fn plan_shows_the_diff_and_writes_nothing() {
     let (world, repository) = shop();
     let head = repository.head("main");
     let ran = world.command("plan", &["--check"]);
-    assert_eq!((ran.code, ran.decision("shop").0), (10, "would-update"), "{}", ran.stderr);
-    let diff = ran.report["pushes"][0]["files"][0]["diff"].as_str().unwrap();
+    assert_eq!(
+        (ran.code, ran.decision("shop").0),
+        (10, "would-update"),
+        "{}",
+        ran.stderr
+    );
+    let diff = ran.report["pushes"][0]["files"][0]["diff"]
+        .as_str()
+        .unwrap();
     assert!(diff.contains("-  tag: 1.8.2\n+  tag: 1.9.0\n"), "{diff}");
     assert_eq!(repository.head("main"), head);
 }
@@ -63,7 +95,10 @@ fn explain_lists_every_tag_with_its_reason_and_knows_who_is_not_there() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let tags = ran.report["considered"][0]["tags"].as_array().unwrap();
     assert_eq!(tags.len(), 5);
-    assert_eq!((&tags[0]["tag"], &tags[0]["reason"]), (&"1.9.0".into(), &"newest".into()));
+    assert_eq!(
+        (&tags[0]["tag"], &tags[0]["reason"]),
+        (&"1.9.0".into(), &"newest".into())
+    );
     assert_eq!(world.command("explain", &["argocd/none"]).code, 3);
 }
 
@@ -78,7 +113,14 @@ fn the_record_is_whole_and_anchored_in_the_commit() {
         .collect();
     assert_eq!(
         kinds,
-        ["started", "considered", "intent", "outcome", "cycle", "stopped"],
+        [
+            "started",
+            "considered",
+            "intent",
+            "outcome",
+            "cycle",
+            "stopped"
+        ],
         "a decision stands before its intent, the intent before its outcome"
     );
     let verify = || {
@@ -91,8 +133,16 @@ fn the_record_is_whole_and_anchored_in_the_commit() {
             .unwrap()
     };
     let output = verify();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    let segment = std::fs::read_dir(state.join("journal")).unwrap().next().unwrap().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let segment = std::fs::read_dir(state.join("journal"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
     let text = std::fs::read_to_string(segment.path()).unwrap();
     std::fs::write(segment.path(), text.replace("1.8.2", "1.8.1")).unwrap();
     assert_eq!(verify().status.code(), Some(1));
@@ -103,7 +153,12 @@ fn without_a_policy_refuse_writes_nothing_and_says_so() {
     let (world, repository) = shop();
     let head = repository.head("main");
     let ran = world.run(&["--unverified", "refuse", "--fail-on", "refused"]);
-    assert_eq!((ran.code, ran.decision("shop")), (20, ("refused", "no-policy")), "{}", ran.stderr);
+    assert_eq!(
+        (ran.code, ran.decision("shop")),
+        (20, ("refused", "no-policy")),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(repository.head("main"), head);
 }
 
@@ -111,9 +166,17 @@ fn without_a_policy_refuse_writes_nothing_and_says_so() {
 fn a_listing_that_is_not_there_chooses_nothing() {
     let (world, repository) = shop();
     let head = repository.head("main");
-    world.app(&App::helm("shop", "registry.test/acme/none:1.x", &[], &repository));
+    world.app(&App::helm(
+        "shop",
+        "registry.test/acme/none:1.x",
+        &[],
+        &repository,
+    ));
     let ran = world.run(&[]);
-    assert_eq!((ran.code, ran.decision("shop")), (1, ("refused", "listing-incomplete")));
+    assert_eq!(
+        (ran.code, ran.decision("shop")),
+        (1, ("refused", "listing-incomplete"))
+    );
     assert_eq!(repository.head("main"), head);
 }
 
@@ -126,18 +189,29 @@ fn a_downgrade_is_refused_unless_it_is_allowed() {
     repository.commit(
         "main",
         "Ahead",
-        &[("shop/values.yaml", sealift_testkit::git::Change::File(text.as_bytes()))],
+        &[(
+            "shop/values.yaml",
+            sealift_testkit::git::Change::File(text.as_bytes()),
+        )],
     );
     let image = format!("{IMAGE}:1.x");
     let running = format!("{IMAGE}:1.9.0");
     world.app(&App::helm("shop", &image, &[running.as_str()], &repository));
     let ran = world.run(&[]);
-    assert_eq!((ran.code, ran.decision("shop")), (0, ("refused", "downgrade")), "{}", ran.stderr);
+    assert_eq!(
+        (ran.code, ran.decision("shop")),
+        (0, ("refused", "downgrade")),
+        "{}",
+        ran.stderr
+    );
     let mut app = App::helm("shop", &image, &[], &repository);
     let allow = ("sealift.dev/allow-downgrade", "true");
     let annotations = [("write-back-target", "helmvalues:values.yaml"), allow];
     app.annotations = &annotations;
     world.app(&app);
     assert_eq!(world.run(&[]).decision("shop").0, "updated");
-    assert_eq!(repository.show("main", "shop/values.yaml"), values_at("1.8.2"));
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values_at("1.8.2")
+    );
 }

@@ -62,14 +62,18 @@ impl World {
         for (day, tag) in (1..).zip(tags) {
             let spec = ImageSpec::created(format!("2026-01-{day:02}T00:00:00Z"));
             let artifact = image(&spec.annotated("tag", tag));
-            self.registry.storage().write_tagged(repository, tag, &artifact);
+            self.registry
+                .storage()
+                .write_tagged(repository, tag, &artifact);
         }
     }
 
     pub(crate) fn repository(&self, name: &str, files: &[(&str, &str)]) -> BareRepository {
         let repository = self.git.repository(name);
-        let files: Vec<_> =
-            files.iter().map(|(path, text)| (*path, Change::File(text.as_bytes()))).collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(path, text)| (*path, Change::File(text.as_bytes())))
+            .collect();
         repository.commit("main", "Start", &files);
         repository
     }
@@ -81,10 +85,16 @@ impl World {
         let given = app.annotations.iter().any(|(key, _)| *key == method.0);
         for (key, value) in app.annotations.iter().chain((!given).then_some(&method)) {
             let prefix = if key.contains('/') { "" } else { PEER };
-            annotations.push_str(&format!("    {prefix}{key}: '{}'\n", value.replace('\'', "''")));
+            annotations.push_str(&format!(
+                "    {prefix}{key}: '{}'\n",
+                value.replace('\'', "''")
+            ));
         }
-        let images: String =
-            app.running.iter().map(|image| format!("    - {image}\n")).collect();
+        let images: String = app
+            .running
+            .iter()
+            .map(|image| format!("    - {image}\n"))
+            .collect();
         let text = format!(
             "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {}\n  \
              namespace: argocd\n  annotations:\n{annotations}spec:\n  project: default\n  source:\n    \
@@ -167,7 +177,11 @@ impl Ran {
     /// Reasons of the problems.
     pub(crate) fn problems(&self) -> Vec<&str> {
         let problems = self.report["problems"].as_array();
-        problems.into_iter().flatten().filter_map(|p| p["reason"].as_str()).collect()
+        problems
+            .into_iter()
+            .flatten()
+            .filter_map(|p| p["reason"].as_str())
+            .collect()
     }
 }
 
@@ -193,7 +207,13 @@ pub(crate) fn events(state: &Path, more: &[&str]) -> Vec<Value> {
         .args(more)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
