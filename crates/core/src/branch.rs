@@ -8,8 +8,6 @@
 //! `.FullName` with the registry), `.SHA256`, `.TargetKey`, `.AppName`, `.AppNamespace`, and of our
 //! own `.Application` and `.Namespace`.
 
-use std::sync::Arc;
-
 use crate::digest::Digest;
 use crate::limits;
 use crate::reason::Reason;
@@ -146,23 +144,29 @@ pub fn target_key(repository: &str, configured_branch: &str, target: &str) -> St
 
 fn template_data(data: &BranchData<'_>) -> Value {
     let images = data.changes.iter().map(|change| {
-        Value::Record(Arc::from([
-            ("Name", Value::text(change.name)),
-            ("Alias", Value::text(change.alias)),
-            ("OldTag", Value::text(change.old_tag)),
-            ("NewTag", Value::text(change.new_tag)),
-            ("FullName", Value::text(change.full_name)),
-        ]))
+        Value::record(
+            [
+                ("Name", Value::text(change.name)),
+                ("Alias", Value::text(change.alias)),
+                ("OldTag", Value::text(change.old_tag)),
+                ("NewTag", Value::text(change.new_tag)),
+            ],
+            [("FullName", Value::text(change.full_name))],
+        )
     });
-    Value::Record(Arc::from([
-        ("Images", Value::List(images.collect())),
-        ("SHA256", Value::text(&changes_hash(&data.changes))),
-        ("TargetKey", Value::text(data.target_key)),
-        ("AppName", Value::text(data.pull_request_application)),
-        ("AppNamespace", Value::text(data.pull_request_namespace)),
-        ("Application", Value::text(data.application)),
-        ("Namespace", Value::text(data.namespace)),
-    ]))
+    Value::record(
+        [
+            ("Images", Value::List(images.collect())),
+            ("SHA256", Value::text(&changes_hash(&data.changes))),
+            ("TargetKey", Value::text(data.target_key)),
+            ("AppName", Value::text(data.pull_request_application)),
+            ("AppNamespace", Value::text(data.pull_request_namespace)),
+        ],
+        [
+            ("Application", Value::text(data.application)),
+            ("Namespace", Value::text(data.namespace)),
+        ],
+    )
 }
 
 #[cfg(test)]

@@ -79,24 +79,32 @@ pub fn commit_message(
 fn template_data(data: &MessageData<'_>) -> Value {
     let map = |labels: &BTreeMap<String, String>| Value::Map(Arc::new(labels.clone()));
     let changes = data.changes.iter().map(|change| {
-        Value::Record(Arc::from([
-            ("Image", Value::text(change.image)),
-            ("OldTag", Value::text(change.old_tag)),
-            ("NewTag", Value::text(change.new_tag)),
-            ("Labels", map(&change.labels)),
-            ("Alias", Value::text(change.alias)),
-            ("FullName", Value::text(change.full_name)),
-            ("OldDigest", Value::text(&change.old_digest)),
-            ("NewDigest", Value::text(&change.new_digest)),
-        ]))
+        Value::record(
+            [
+                ("Image", Value::text(change.image)),
+                ("OldTag", Value::text(change.old_tag)),
+                ("NewTag", Value::text(change.new_tag)),
+                ("Labels", map(&change.labels)),
+            ],
+            [
+                ("Alias", Value::text(change.alias)),
+                ("FullName", Value::text(change.full_name)),
+                ("OldDigest", Value::text(&change.old_digest)),
+                ("NewDigest", Value::text(&change.new_digest)),
+            ],
+        )
     });
-    Value::Record(Arc::from([
-        ("AppName", Value::text(data.application)),
-        ("AppChanges", Value::List(changes.collect())),
-        ("AppNamespace", Value::text(data.namespace)),
-        ("AppProject", Value::text(data.project)),
-        ("AppLabels", map(&data.labels)),
-    ]))
+    Value::record(
+        [
+            ("AppName", Value::text(data.application)),
+            ("AppChanges", Value::List(changes.collect())),
+        ],
+        [
+            ("AppNamespace", Value::text(data.namespace)),
+            ("AppProject", Value::text(data.project)),
+            ("AppLabels", map(&data.labels)),
+        ],
+    )
 }
 
 #[cfg(test)]

@@ -173,6 +173,36 @@ impl RegistriesConf {
     }
 }
 
+/// A number, cut to a whole one as Go does.
+struct Limit(i64);
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Limit;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Limit, E> {
+                Ok(Limit(number))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Limit, E> {
+                Ok(Limit(i64::try_from(number).unwrap_or(i64::MAX)))
+            }
+
+            #[allow(clippy::cast_possible_truncation, reason = "that is the rule")]
+            fn visit_f64<E>(self, number: f64) -> Result<Limit, E> {
+                Ok(Limit(number as i64))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -194,7 +224,7 @@ struct WrittenEntry {
     ca_file: Option<String>,
     ca_data: Option<String>,
     defaultns: Option<String>,
-    limit: Option<i64>,
+    limit: Option<Limit>,
     default: Option<bool>,
 }
 
@@ -245,6 +275,7 @@ impl WrittenEntry {
             default_namespace: present(self.defaultns),
             requests_per_second_max: self
                 .limit
+                .map(|limit| limit.0)
                 .filter(|limit| *limit > 0)
                 .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
             is_default: self.default.unwrap_or_default(),
@@ -291,6 +322,7 @@ fn yaml_options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: limits::YAML_DEPTH_MAX },
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+        legacy_octal_numbers: true,
         with_snippet: false,
     }
 }
@@ -389,6 +421,16 @@ mod tests {
             entry.credentials,
             Some(Err(CredentialError::Malformed(_)))
         ));
+    }
+
+    #[test]
+    fn a_limit_is_a_number_and_less_than_one_is_none() {
+        let limit = |text| one(&format!("  limit: {text}\n")).map(|e| e.requests_per_second_max);
+        assert_eq!(limit("20"), Ok(Some(20)));
+        assert_eq!(limit("1.5"), Ok(Some(1)));
+        assert_eq!(limit("0"), Ok(None));
+        assert_eq!(limit("99999999999"), Ok(Some(u32::MAX)));
+        assert_eq!(limit("\"20\"").unwrap_err().line, 5);
     }
 
     #[test]

@@ -43,8 +43,16 @@ pub enum Value {
     List(Arc<[Value]>),
     /// Texts by key; a missing key is an empty text.
     Map(Arc<BTreeMap<String, String>>),
-    /// Named fields in their order; an unknown field is an error.
-    Record(Arc<[(&'static str, Value)]>),
+    /// Named fields; an unknown field is an error.
+    Record(Arc<Record>),
+}
+
+/// Named fields in their order. Fields of our own are found by name, and are left out where a
+/// record is printed whole, so that such texts stay what they were.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Record {
+    fields: Vec<(&'static str, Value)>,
+    own: Vec<(&'static str, Value)>,
 }
 
 impl Value {
@@ -52,6 +60,18 @@ impl Value {
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Text(text.into())
+    }
+
+    /// A record of fields that templates have always had, and of our own.
+    #[must_use]
+    pub fn record<const N: usize, const M: usize>(
+        fields: [(&'static str, Self); N],
+        own: [(&'static str, Self); M],
+    ) -> Self {
+        Self::Record(Arc::new(Record {
+            fields: fields.into(),
+            own: own.into(),
+        }))
     }
 }
 

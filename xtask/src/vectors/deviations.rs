@@ -3,6 +3,10 @@
 /// Rule id and the reason for it. The ids are what `Outcome::Deviates` names.
 pub(crate) const RULES: &[(&str, &str)] = &[
     (
+        "branch-cut-between-characters",
+        "a branch name that is too long is cut between characters, not inside one",
+    ),
+    (
         "canonical-images",
         "spellings of one image (`nginx`, `docker.io/library/nginx`) are found as one",
     ),
@@ -15,10 +19,19 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "registry and name are read as with a plain tag, whatever constraint or digest follows",
     ),
     (
+        "docker-config-by-host",
+        "an entry of a docker configuration serves its own host and paths, and Docker Hub by each of its names",
+    ),
+    (
+        "git-servers-checked",
+        "servers are checked with `git:secret:`, too, unless the Secret itself says `insecure`",
+    ),
+    (
         "pin-is-no-tag",
         "a digest behind the newest tag is a pin, and is not replaced by the bare tag",
     ),
     (
+<<<<<<< HEAD
         "a-left-out-host-stays-out",
         "a host that the file keeps under another key is not written into the name",
     ),
@@ -117,5 +130,9 @@ pub(crate) const RULES: &[(&str, &str)] = &[
     (
         "what-runs-is-a-hint",
         "an image is written where Git names it, running or not",
+=======
+        "push-without-force",
+        "nothing is pushed by force; a branch that moved is an answer",
+>>>>>>> 2701f5d (xtask: Run the recorded answers about settings)
     ),
 ];

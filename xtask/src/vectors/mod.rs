@@ -8,6 +8,7 @@
 pub(crate) mod deviations;
 mod selection;
 mod slots;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +41,14 @@ pub(crate) type Runner = fn(&Value) -> Outcome;
 
 /// File name without `.json`, and what runs its cases. One module an area adds its lines here.
 pub(crate) const RUNNERS: &[(&str, Runner)] = &[
+    ("annotations", settings::annotations),
+    ("branch-template", settings::branch_template),
+    ("commit-message", settings::commit_message),
+    ("credentials", settings::credentials),
+    ("credentials-fetch", settings::credentials_fetch),
     ("digest-live-match", selection::digest_live_match),
+    ("git-branch", settings::git_branch),
+    ("git-credentials", settings::git_credentials),
     ("ignore-tags", selection::ignore_tags),
     ("image-parse", selection::image_parse),
     ("image-short-form", selection::image_short_form),
@@ -52,6 +60,7 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("name-pattern-glob", selection::name_pattern_glob),
     ("needs-update", selection::needs_update),
     ("platform", selection::platform),
+    ("registries-conf", settings::registries_conf),
     ("semver-compare", selection::semver_compare),
     ("semver-constraint", selection::semver_constraint),
     ("semver-version", selection::semver_version),
@@ -72,6 +81,8 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("write-back-target", slots::targets::target),
     ("yaml-emit-new-string", slots::values::emit_new_string),
     ("yaml-plain-scalar-safe", slots::values::plain_scalar_safe),
+    ("write-back-method", settings::write_back_method),
+    ("write-back-target-key", settings::write_back_target_key),
 ];
 
 /// `cargo xtask vectors [DIR]`

@@ -221,8 +221,10 @@ impl Run {
 fn field(value: &Value, name: &str) -> Result<Value, TemplateProblem> {
     match value {
         Value::Map(map) => Ok(Value::text(map.get(name).map_or("", String::as_str))),
-        Value::Record(fields) => fields
+        Value::Record(record) => record
+            .fields
             .iter()
+            .chain(&record.own)
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value.clone())
             .ok_or_else(|| TemplateProblem::UnknownField(name.to_owned())),

@@ -56,8 +56,8 @@ fn elements(value: &Value, scalar: &dyn Fn(&Value) -> String) -> String {
                 .map(|(key, item)| format!("{}:{}", text(key), text(item)));
             format!("map[{}]", joined(items.collect()))
         }
-        Value::Record(fields) => {
-            let items = fields.iter().map(|(_, item)| elements(item, scalar));
+        Value::Record(record) => {
+            let items = record.fields.iter().map(|(_, item)| elements(item, scalar));
             format!("{{{}}}", joined(items.collect()))
         }
         _ => scalar(value),

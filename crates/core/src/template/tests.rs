@@ -7,27 +7,33 @@ use super::*;
 fn data() -> Value {
     let image = |name: &str, old: &str, new: &str| {
         let labels = BTreeMap::from([("a.b".to_owned(), "x".to_owned())]);
-        Value::Record(Arc::from([
-            ("Image", Value::text(name)),
-            ("OldTag", Value::text(old)),
-            ("NewTag", Value::text(new)),
-            ("Labels", Value::Map(Arc::new(labels))),
-        ]))
+        Value::record(
+            [
+                ("Image", Value::text(name)),
+                ("OldTag", Value::text(old)),
+                ("NewTag", Value::text(new)),
+                ("Labels", Value::Map(Arc::new(labels))),
+            ],
+            [("Own", Value::text("ours"))],
+        )
     };
-    Value::Record(Arc::from([
-        ("AppName", Value::text("shop")),
-        ("Empty", Value::List(Arc::from([]))),
-        ("Count", Value::Int(3)),
-        ("Yes", Value::Bool(true)),
-        ("Half", Value::Float(0.5)),
-        (
-            "AppChanges",
-            Value::List(Arc::from([
-                image("a/b", "1.0", "1.1"),
-                image("c", "2", "3"),
-            ])),
-        ),
-    ]))
+    Value::record(
+        [
+            ("AppName", Value::text("shop")),
+            ("Empty", Value::List(Arc::from([]))),
+            ("Count", Value::Int(3)),
+            ("Yes", Value::Bool(true)),
+            ("Half", Value::Float(0.5)),
+            (
+                "AppChanges",
+                Value::List(Arc::from([
+                    image("a/b", "1.0", "1.1"),
+                    image("c", "2", "3"),
+                ])),
+            ),
+        ],
+        [],
+    )
 }
 
 fn render(text: &str) -> Result<String, TemplateProblem> {
