@@ -117,6 +117,8 @@ reasons! {
     // The journal.
     JournalTorn "journal-torn" "The last line of the journal was cut off by a crash; the incomplete line was removed.",
     JournalDamaged "journal-damaged" "The journal holds lines that are no records; `sealift events verify` names them.",
+    JournalUnreadable "journal-unreadable" "The journal could not be read.",
+    JournalUnwritable "journal-unwritable" "An event could not be recorded, so nothing that depends on it was done.",
     StateLocked "state-locked" "Another process holds the state folder.",
     StateUnsafe "state-unsafe" "The state folder is open to other users.",
     Internal "internal" "Sealift broke a rule of its own. Please report it.",

@@ -9,6 +9,8 @@
 //! [`Journal::record_durably`] returns, and with them all that came before. Without a state folder
 //! the same lines go to a stream.
 
+#[cfg(test)]
+mod killed;
 mod open;
 pub mod read;
 mod segments;
@@ -29,6 +31,7 @@ use sealift_core::event::{
     Body, Cause, Chain, ChainId, Head, IntentId, OpenIntentPlace, Outcome, PushResult, Started,
 };
 use sealift_core::limits;
+use sealift_core::reason::Reason;
 
 use crate::state::{StateError, StateFolder};
 use segments::Segments;
@@ -64,6 +67,18 @@ impl Default for JournalLimits {
         Self {
             segment_bytes_max: limits::JOURNAL_SEGMENT_BYTES_MAX,
             bytes_max: limits::JOURNAL_BYTES_MAX,
+        }
+    }
+}
+
+impl JournalError {
+    /// The stable reason.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::State(error) => error.reason(),
+            Self::Read { .. } => Reason::JournalUnreadable,
+            _ => Reason::JournalUnwritable,
         }
     }
 }

@@ -63,7 +63,7 @@ fn open(path: &Path) -> Opened {
     open_with(path, JournalLimits::default())
 }
 
-fn intent(id: u64) -> Body {
+pub(super) fn intent(id: u64) -> Body {
     Body::Intent(Box::new(Intent {
         intent: IntentId::from_random(id),
         repository: MaskedUrl::new("https://user:token@git.example/shop.git"),
