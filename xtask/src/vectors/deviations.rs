@@ -31,7 +31,6 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "a digest behind the newest tag is a pin, and is not replaced by the bare tag",
     ),
     (
-<<<<<<< HEAD
         "a-left-out-host-stays-out",
         "a host that the file keeps under another key is not written into the name",
     ),
@@ -130,9 +129,25 @@ pub(crate) const RULES: &[(&str, &str)] = &[
     (
         "what-runs-is-a-hint",
         "an image is written where Git names it, running or not",
-=======
+    ),
+    (
         "push-without-force",
         "nothing is pushed by force; a branch that moved is an answer",
->>>>>>> 2701f5d (xtask: Run the recorded answers about settings)
+    ),
+    (
+        "challenge-lists",
+        "A `WWW-Authenticate` line is a list: every challenge on it counts (RFC 9110).",
+    ),
+    (
+        "endpoint-by-segments",
+        "A registry entry serves what its prefix names by whole path segments, the longest first.",
+    ),
+    (
+        "hub-name-written-short",
+        "`nginx` and `docker.io/library/nginx` are one image, served by one entry.",
+    ),
+    (
+        "no-ping",
+        "A challenge is learned from the first request; nothing is asked twice.",
     ),
 ];

@@ -6,9 +6,10 @@
 //! (see [`deviations`]). A panic in a runner is the failure of that case, not of the run.
 
 pub(crate) mod deviations;
+mod registry;
 mod selection;
-mod slots;
 mod settings;
+mod slots;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -83,6 +84,9 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("yaml-plain-scalar-safe", slots::values::plain_scalar_safe),
     ("write-back-method", settings::write_back_method),
     ("write-back-target-key", settings::write_back_target_key),
+    ("auth-challenge", registry::auth_challenge),
+    ("http-requests", registry::http_requests),
+    ("registry-endpoint", registry::registry_endpoint),
 ];
 
 /// `cargo xtask vectors [DIR]`
