@@ -174,6 +174,10 @@ pub const GIT_BATCH_OBJECTS_MAX: usize = 64;
 pub const GIT_PACKS_MAX: usize = 200;
 /// Commits read for one look back, in commits.
 pub const GIT_HISTORY_MAX: usize = 10_000;
+/// Bytes of one pack that is received into memory; a larger one is left to the `git` program, which streams it to the disk.
+pub const GIT_PACK_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Seconds for which a Git server that did not understand protocol version 2 over HTTP is not asked again: a day.
+pub const GIT_PLAIN_MARK_SECS: u64 = 24 * 60 * 60;
 /// Files listed below one folder of a repository, in files.
 pub const GIT_LIST_FILES_MAX: usize = MANIFEST_FILES_MAX;
 

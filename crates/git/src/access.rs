@@ -197,30 +197,31 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
+/// The value of `Authorization` for `remote`, from its credential or the password in its URL.
+pub(crate) fn authorization(remote: &Remote) -> Option<String> {
+    let basic = |user: &str, password: &Secret<String>| {
+        let pair = Secret::new(format!("{user}:{}", password.expose()));
+        format!("Basic {}", STANDARD.encode(pair.expose()))
+    };
+    match (&remote.credential, remote.url.password()) {
+        (Credential::Basic { username, password }, _) => Some(basic(username, password)),
+        (Credential::Token(token), _) => Some(format!("Bearer {}", token.expose())),
+        (_, Some(password)) => Some(basic(remote.url.user().unwrap_or_default(), password)),
+        _ => None,
+    }
+}
+
 fn http(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(), GitError> {
     let url = &remote.url;
-    let basic = |user: &str, password: &str, access: &mut Access| {
-        let pair = Secret::new(format!("{user}:{password}"));
-        let encoded = STANDARD.encode(pair.expose());
-        access.secrets.push(Secret::new(password.to_owned()));
-        access.secrets.push(Secret::new(encoded.clone()));
-        format!("Authorization: Basic {encoded}")
+    let header = authorization(remote);
+    let password = match &remote.credential {
+        Credential::Basic { password, .. } | Credential::Token(password) => Some(password),
+        _ => url.password(),
     };
-    let header = match (&remote.credential, url.password()) {
-        (Credential::Basic { username, password }, _) => {
-            Some(basic(username, password.expose(), access))
-        }
-        (Credential::Token(token), _) => {
-            access.secrets.push(token.clone());
-            Some(format!("Authorization: Bearer {}", token.expose()))
-        }
-        (_, Some(password)) => Some(basic(
-            url.user().unwrap_or_default(),
-            password.expose(),
-            access,
-        )),
-        _ => None,
-    };
+    access.secrets.extend(password.cloned());
+    if let Some((_, encoded)) = header.as_ref().and_then(|header| header.split_once(' ')) {
+        access.secrets.push(Secret::new(encoded.to_owned()));
+    }
     let mut set = |key: &str, value: String| {
         access
             .configuration
@@ -233,7 +234,8 @@ fn http(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(
                 kind: "a credential with control characters",
             });
         }
-        set(&format!("http.{}.extraHeader", url.for_git()), header);
+        let key = format!("http.{}.extraHeader", url.for_git());
+        set(&key, format!("Authorization: {header}"));
     }
     if remote.insecure {
         set("http.sslVerify", "false".to_owned());

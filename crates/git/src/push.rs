@@ -20,8 +20,10 @@ use crate::pack;
 use crate::read::{FileState, Walk};
 use crate::repository::Repository;
 use crate::sign::Signer;
+use crate::smart::{PushTrouble, Trouble};
+use crate::store::cached_reference;
 use crate::tree::{RewriteError, Store};
-use crate::verdict::{Rejection, classify};
+use crate::verdict::{Rejection, classify, judge};
 
 /// A plan whose commits exist in memory, with ids, and nowhere else yet.
 #[must_use = "commits that are not pushed are updates that are lost"]
@@ -243,8 +245,73 @@ impl Repository {
         head: Oid,
         pack: &[u8],
     ) -> Result<(), PushFailure> {
-        let not_sent = |error| PushFailure::NotSent(Box::new(error));
-        self.store_pack(pack).await.map_err(not_sent)?;
+        if self.smart.is_some() {
+            match self.send_smart(branch, expected, head, pack).await {
+                Ok(()) => {
+                    self.keep(branch, head, pack).await;
+                    return Ok(());
+                }
+                Err(PushTrouble::NotSent(trouble)) => match trouble {
+                    Trouble::Failed(error) => return Err(not_sent(error)),
+                    Trouble::Unsupported => self.smart = None,
+                },
+                Err(PushTrouble::Unauthorized(message)) => {
+                    return Err(PushFailure::Unauthorized { message });
+                }
+                Err(PushTrouble::Unknown(message)) => return Err(PushFailure::Unknown { message }),
+                Err(PushTrouble::Rejected(rejection)) => {
+                    return Err(self.push_failure(rejection, ""));
+                }
+            }
+        }
+        self.store_made(pack).await.map_err(not_sent)?;
+        self.send_by_program(branch, expected, head).await
+    }
+
+    async fn send_smart(
+        &self,
+        branch: &BranchName,
+        expected: Option<Oid>,
+        head: Oid,
+        pack: &[u8],
+    ) -> Result<(), PushTrouble> {
+        let Some(smart) = &self.smart else {
+            return Err(PushTrouble::NotSent(Trouble::Unsupported));
+        };
+        let reference = branch.reference();
+        let advertisement = smart.before_push().await?;
+        if advertisement.find(&reference) != expected {
+            return Err(PushTrouble::Rejected(Rejection::Moved));
+        }
+        let report = smart
+            .push(&advertisement, &reference, (expected, head), pack)
+            .await?;
+        match report.refused {
+            None => Ok(()),
+            Some(why) => Err(PushTrouble::Rejected(judge(
+                &why,
+                &self.access.scrubbed(report.said.as_bytes()),
+            ))),
+        }
+    }
+
+    /// Keeps what was pushed. It is on the remote already, so a failure costs the next cycle one fetch, no more.
+    async fn keep(&self, branch: &BranchName, head: Oid, pack: &[u8]) {
+        let kept = match self.store_made(pack).await {
+            Ok(()) => self.remember(&cached_reference(branch), head),
+            failed => failed,
+        };
+        if let Err(error) = kept {
+            tracing::warn!(git.repository = %self.url, error = %error, "pushed commits were not cached");
+        }
+    }
+
+    async fn send_by_program(
+        &self,
+        branch: &BranchName,
+        expected: Option<Oid>,
+        head: Oid,
+    ) -> Result<(), PushFailure> {
         let reference = branch.reference();
         let expected = expected.map(|oid| oid.to_string()).unwrap_or_default();
         let lease = format!("--force-with-lease={reference}:{expected}");
@@ -260,9 +327,7 @@ impl Repository {
             "origin",
             &update,
         ];
-        let sent = self
-            .remote_try("push", &arguments.map(OsStr::new), b"")
-            .await;
+        let sent = self.command("push", &arguments.map(OsStr::new), b"").await;
         let finished = sent.map_err(|error| match error {
             GitError::TimedOut { .. } => PushFailure::Unknown {
                 message: error.to_string(),
@@ -286,7 +351,7 @@ impl Repository {
                     PushFailure::Unauthorized { message: detail }
                 }
                 error @ (GitError::HostKeyUnknown { .. } | GitError::NotFound { .. }) => {
-                    PushFailure::NotSent(Box::new(error))
+                    not_sent(error)
                 }
                 _ => PushFailure::Unknown {
                     message: said.to_owned(),
@@ -294,19 +359,10 @@ impl Repository {
             },
         }
     }
+}
 
-    /// Puts the objects into the cache, where they spare the next fetch.
-    async fn store_pack(&mut self, pack: &[u8]) -> Result<(), GitError> {
-        let arguments = ["index-pack", "--stdin"].map(OsStr::new);
-        let finished = self.remote_try("index-pack", &arguments, pack).await?;
-        if finished.success {
-            return Ok(());
-        }
-        Err(GitError::Command {
-            what: "index-pack",
-            detail: finished.stderr,
-        })
-    }
+fn not_sent(error: GitError) -> PushFailure {
+    PushFailure::NotSent(Box::new(error))
 }
 
 /// Whether every file is on the base what its first change was made from.

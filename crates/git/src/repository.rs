@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sealift_core::limits::{GIT_DEADLINE_SECS, GIT_PACKS_MAX};
+use sealift_core::limits::{GIT_DEADLINE_SECS, GIT_PACKS_MAX, GIT_PLAIN_MARK_SECS};
 use sealift_core::oid::ObjectFormat;
+use sealift_net::Net;
 use tempfile::TempDir;
 use tokio::sync::OwnedMutexGuard;
 
@@ -21,9 +22,10 @@ use crate::access::{ACCESS_FOLDER_PREFIX, AccessRules, Remote, prepare_access};
 use crate::command::{Access, Program};
 use crate::error::GitError;
 use crate::objects::Reader;
+use crate::smart::Smart;
 
 /// How repositories are reached and where they are kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct GitSettings {
     /// The folder of all cached repositories. Made with mode 0700.
     pub root: PathBuf,
@@ -33,6 +35,8 @@ pub struct GitSettings {
     pub rules: AccessRules,
     /// How long one command may take.
     pub deadline: Duration,
+    /// The program's way out by HTTP. Without it the `git` program talks to HTTP remotes, too.
+    pub net: Option<Net>,
 }
 
 impl GitSettings {
@@ -44,6 +48,7 @@ impl GitSettings {
             program: PathBuf::from("git"),
             rules: AccessRules::default(),
             deadline: Duration::from_secs(GIT_DEADLINE_SECS),
+            net: None,
         }
     }
 }
@@ -105,7 +110,14 @@ impl Repositories {
         let lock = lock(&folder)?;
         remove_leftovers(&folder)?;
         let (access, access_files) = prepare_access(remote, &self.settings.rules, &folder)?;
+        let plain = folder.join(PLAIN_PROTOCOL);
+        let smart = match &self.settings.net {
+            Some(net) if !is_fresh(&plain) => Smart::new(remote, net)?,
+            _ => None,
+        };
         let mut repository = Repository {
+            smart,
+            plain,
             url: remote.url.for_git(),
             objects: folder.join("repository.git"),
             program: self.program.clone(),
@@ -131,8 +143,12 @@ pub struct Repository {
     /// The object format of the cache; SHA-1 until the remote has shown its own.
     pub(crate) format: ObjectFormat,
     pub(crate) reader: Option<Reader>,
+    /// The way without a process, where there is one.
+    pub(crate) smart: Option<Smart>,
+    /// Exists when the server is known not to understand that way.
+    pub(crate) plain: PathBuf,
     _access_files: Option<TempDir>,
-    _lock: File,
+    _lock: Lock,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -159,6 +175,12 @@ impl Repository {
         };
         // Written again, because the URL's spelling may have changed.
         self.lay_out(format)
+    }
+
+    /// Remembers for a while that only the program can talk to the server.
+    pub(crate) fn mark_plain(&self) {
+        // Only a wish: without the mark the next opening tries again.
+        let _ = fs::write(&self.plain, "");
     }
 
     /// Makes sure that the cache has this object format.
@@ -207,7 +229,17 @@ impl Repository {
     }
 }
 
-fn failed(what: &'static str, path: &Path, source: std::io::Error) -> GitError {
+/// Marks a remote whose server does not speak version 2 of the protocol.
+const PLAIN_PROTOCOL: &str = "plain-protocol";
+
+/// Whether the mark is there and not too old: servers are upgraded, and one bad answer is not for ever.
+fn is_fresh(mark: &Path) -> bool {
+    let modified = fs::metadata(mark).and_then(|metadata| metadata.modified());
+    let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+    age.is_some_and(|age| age.as_secs() < GIT_PLAIN_MARK_SECS)
+}
+
+pub(crate) fn failed(what: &'static str, path: &Path, source: std::io::Error) -> GitError {
     GitError::Io {
         what,
         path: path.to_owned(),
@@ -223,7 +255,16 @@ fn make_folder(path: &Path) -> Result<(), GitError> {
     made.map_err(|source| failed("make the folder", path, source))
 }
 
-fn lock(folder: &Path) -> Result<File, GitError> {
+/// A held lock file. Unlocked by name of the act, not by closing: a child that was just forked has it open, too.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(folder: &Path) -> Result<Lock, GitError> {
     let path = folder.join("lock");
     let opened = fs::OpenOptions::new()
         .create(true)
@@ -233,7 +274,7 @@ fn lock(folder: &Path) -> Result<File, GitError> {
         .open(&path);
     let file = opened.map_err(|source| failed("open", &path, source))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(GitError::Locked {
             path: folder.to_owned(),
         }),

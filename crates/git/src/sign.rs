@@ -15,7 +15,7 @@ use sealift_core::secret::Secret;
 pub struct Signer(Key);
 
 enum Key {
-    Ssh(ssh::SshSigner),
+    Ssh(Box<ssh::SshSigner>),
     OpenPgp(Box<openpgp::OpenPgpSigner>),
 }
 
@@ -55,7 +55,7 @@ impl Signer {
     /// # Errors
     /// [`SignError`]: unreadable, encrypted, or of a kind that cannot sign.
     pub fn from_ssh(key: &Secret<String>) -> Result<Self, SignError> {
-        ssh::SshSigner::read(key).map(|signer| Self(Key::Ssh(signer)))
+        ssh::SshSigner::read(key).map(|signer| Self(Key::Ssh(Box::new(signer))))
     }
 
     /// A signer from an armored OpenPGP secret key. The newest subkey that may sign does, else the primary key.

@@ -32,19 +32,31 @@ pub(crate) fn classify(success: bool, report: &str, said: &str) -> Option<Reject
         line.trim_start_matches('!').trim(),
         remote_lines(said)
     );
+    if accepted || line.contains("[remote failure]") {
+        return Some(Rejection::NoReport);
+    }
+    // No branch of the remote is known here any more, so the program wanted to send the base, whose blobs are not here.
+    if said.contains("eof before pack header") {
+        return Some(Rejection::Moved);
+    }
+    Some(judged(message))
+}
+
+/// What a refusal means, from the protocol's reason and what hooks and the forge said.
+pub(crate) fn judge(why: &str, said: &str) -> Rejection {
+    judged(format!("{why}\n{said}").trim().to_owned())
+}
+
+fn judged(message: String) -> Rejection {
     let lower = message.to_ascii_lowercase();
     let any = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
-    Some(if accepted {
-        Rejection::NoReport
-    } else if any(PROTECTED) {
+    if any(PROTECTED) {
         Rejection::Protected(message)
     } else if any(MOVED) {
         Rejection::Moved
-    } else if line.contains("[remote failure]") {
-        Rejection::NoReport
     } else {
         Rejection::Refused(message)
-    })
+    }
 }
 
 /// The lines that the server wrote, without the mark that Git puts before them and without advertisements.

@@ -16,18 +16,21 @@ pub enum Kind {
     Blob,
     /// A token.
     Token,
+    /// Git's smart protocol.
+    Git,
     /// Anything else.
     Other,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Listing,
         Self::ManifestHead,
         Self::ManifestGet,
         Self::Blob,
         Self::Token,
+        Self::Git,
         Self::Other,
     ];
 
@@ -40,6 +43,7 @@ impl Kind {
             Self::ManifestGet => "manifest-get",
             Self::Blob => "blob",
             Self::Token => "token",
+            Self::Git => "git",
             Self::Other => "other",
         }
     }

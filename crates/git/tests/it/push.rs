@@ -124,11 +124,16 @@ async fn a_new_branch_is_made_from_the_base_and_only_when_it_is_absent() {
     let change: &[Change<'_>] = &[("values.yaml", Some(b"tag: 1\n"), b"tag: 2\n")];
     let plan = || plan_of("updates/x", None, base, &[("new", change)]);
     let second = repository.prepare(plan(), None).await.unwrap();
-    let main = base.to_string();
+    // The base moves on meanwhile: then the way starts again there.
+    let lost = repository.prepare(plan(), None).await.unwrap();
+    let main = bare.commit("main", "two", &[("other", File(b"1"))]);
+    let error = repository.push(lost).await.unwrap_err();
+    assert!(matches!(error.failure, PushFailure::Moved), "{error:?}");
+    bare.git(&["update-ref", "refs/heads/main", &base.to_string()]);
     let first = repository.prepare(plan(), None).await.unwrap();
     let pushed = repository.push(first).await.unwrap();
     assert_eq!(bare.head("updates/x"), Some(pushed.commits[0].to_string()));
-    assert_eq!(bare.head("main"), Some(main));
+    assert_ne!(bare.head("main"), Some(main));
     bare.git(&["update-ref", "refs/heads/updates/x", &base.to_string()]);
     let error = repository.push(second).await.unwrap_err();
     assert!(matches!(error.failure, PushFailure::Moved), "{error:?}");
@@ -202,7 +207,8 @@ async fn links_and_changed_files_are_not_written() {
     let head: Oid = bare.commit("main", "one", &usual_files()).parse().unwrap();
     let mut repository = world.open(&bare.file_url()).await;
     repository.fetch(&[None]).await.unwrap();
-    let attempts: [(Change<'_>, fn(&GitError) -> bool); 5] = [
+    type Expected = fn(&GitError) -> bool;
+    let attempts: [(Change<'_>, Expected); 5] = [
         (("link.yaml", Some(b"x"), b"y"), |error| {
             matches!(error, GitError::NotAFile { .. })
         }),

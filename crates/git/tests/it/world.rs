@@ -19,10 +19,22 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Where the `git` program talks to every remote.
     pub(crate) fn new() -> Self {
+        Self::make(None)
+    }
+
+    /// Where HTTP remotes are reached without a process, and where they are not.
+    pub(crate) fn both() -> [Self; 2] {
+        let net = sealift_net::Net::new(sealift_net::Settings::default()).unwrap();
+        [Self::make(Some(net)), Self::make(None)]
+    }
+
+    fn make(net: Option<sealift_net::Net>) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut settings = GitSettings::new(state.path().join("git"));
         settings.rules.allow_local = true;
+        settings.net = net;
         let repositories = Repositories::new(settings).unwrap();
         Self {
             remotes: GitRoot::new(),

@@ -29,6 +29,8 @@ pub struct GitHttpOptions {
     pub tls: bool,
     /// Waited before every answer.
     pub delay: Duration,
+    /// Whether it speaks version 0 of the protocol alone.
+    pub ignore_version: bool,
 }
 
 impl GitHttpOptions {
@@ -69,7 +71,6 @@ pub enum GitFault {
 }
 
 /// A running server; stopped when dropped.
-#[derive(Debug)]
 pub struct GitHttp {
     address: SocketAddr,
     ca_pem: Option<String>,
@@ -77,8 +78,10 @@ pub struct GitHttp {
     runtime: Option<tokio::runtime::Runtime>,
 }
 
-#[derive(Debug)]
+type Hook = Box<dyn FnOnce() + Send>;
+
 struct Shared {
+    before_push: Mutex<Option<Hook>>,
     root: PathBuf,
     options: GitHttpOptions,
     delay: Mutex<Duration>,
@@ -93,6 +96,7 @@ impl GitHttp {
         let shared = Arc::new(Shared {
             root: root.to_owned(),
             delay: Mutex::new(options.delay),
+            before_push: Mutex::default(),
             fault: Mutex::default(),
             requests: Mutex::default(),
             options,
@@ -157,6 +161,11 @@ impl GitHttp {
         *self.shared.delay.lock().expect("delay") = delay;
     }
 
+    /// Does this once, when the next push has arrived and before it is carried out.
+    pub fn before_push(&self, hook: impl FnOnce() + Send + 'static) {
+        *self.shared.before_push.lock().expect("hook") = Some(Box::new(hook));
+    }
+
     /// Does this wrong from now on.
     pub fn set_fault(&self, fault: GitFault) {
         *self.shared.fault.lock().expect("fault") = fault;
@@ -171,7 +180,7 @@ impl Drop for GitHttp {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn answer(State(shared): State<Arc<Shared>>, mut request: Request) -> Response {
     let target = request
         .uri()
         .path_and_query()
@@ -200,6 +209,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         if given != Some(wanted) {
             return plain(401, &[("www-authenticate", "Basic realm=\"git\"")]);
         }
+    }
+    if pushes && let Some(hook) = shared.before_push.lock().expect("hook").take() {
+        hook();
+    }
+    if shared.options.ignore_version {
+        request.headers_mut().remove("git-protocol");
     }
     let response = backend(&shared.root, request).await;
     if pushes && fault == GitFault::CutAfterPush {
