@@ -39,4 +39,4 @@ pub use push::{PrepareError, Prepared, PushError, PushFailure, Pushed};
 pub use read::{FileState, Obstacle};
 pub use repository::{GitSettings, Repositories, Repository};
 pub use sign::{SignError, Signer};
-pub use url::{GitUrl, GitUrlError, Scheme, argo_normalized, argo_ssh_user};
+pub use url::{GitUrl, GitUrlError, Scheme, argo_is_https, argo_normalized, argo_ssh_user};

@@ -197,6 +197,12 @@ pub fn argo_ssh_user(text: &str) -> Option<&str> {
     plain.then_some(user)
 }
 
+/// Whether Argo CD takes a text for an HTTPS URL.
+#[must_use]
+pub fn argo_is_https(text: &str) -> bool {
+    text.starts_with("https://")
+}
+
 /// Argo CD's text for comparing repository URLs, by which it finds repositories and credential templates.
 ///
 /// Lower case, no final `.git`, no `ssh://`, the first `:` of `user@host:path` a `/`.

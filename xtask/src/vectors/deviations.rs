@@ -150,4 +150,8 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "no-ping",
         "A challenge is learned from the first request; nothing is asked twice.",
     ),
+    (
+        "repository-url-strict",
+        "a URL of a kind that is not supported has no owner and no name, whatever stands in its path",
+    ),
 ];

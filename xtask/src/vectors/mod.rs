@@ -6,6 +6,7 @@
 //! (see [`deviations`]). A panic in a runner is the failure of that case, not of the run.
 
 pub(crate) mod deviations;
+mod git;
 mod registry;
 mod selection;
 mod settings;
@@ -50,6 +51,7 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("digest-live-match", selection::digest_live_match),
     ("git-branch", settings::git_branch),
     ("git-credentials", settings::git_credentials),
+    ("git-url", git::git_url),
     ("ignore-tags", selection::ignore_tags),
     ("image-parse", selection::image_parse),
     ("image-short-form", selection::image_short_form),

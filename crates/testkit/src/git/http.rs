@@ -172,6 +172,12 @@ impl GitHttp {
     }
 }
 
+impl std::fmt::Debug for GitHttp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "GitHttp({})", self.address)
+    }
+}
+
 impl Drop for GitHttp {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
