@@ -81,6 +81,14 @@ const STEPS: &[Step] = &[
         name: "fuzz",
         run: steps::fuzz,
     },
+    Step {
+        name: "demo",
+        run: steps::demo,
+    },
+    Step {
+        name: "kill",
+        run: steps::kill,
+    },
 ];
 
 /// Runs the steps, whatever the ones before said, and says whether all passed.

@@ -9,8 +9,12 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{Outcome, packages};
-use crate::{fuzz, lint, vectors};
+use crate::{bench, fuzz, lint, soak, vectors};
 
+/// Kills in one test.
+const KILL_ROUNDS: u32 = 10;
+/// A fixed row of moments and people.
+const KILL_SEED: u64 = 3;
 /// A fixed row of inputs: a change, and not chance, makes this step fail.
 const FUZZ_SEED: u64 = 2;
 /// For each target.
@@ -126,6 +130,35 @@ pub(super) fn fuzz(_: &Path) -> Result<Outcome> {
         }
     }
     Ok(outcome)
+}
+
+/// What a newcomer runs first.
+pub(super) fn demo(root: &Path) -> Result<Outcome> {
+    let folder = tempfile::tempdir()?;
+    let world = folder.path().join("demo");
+    let world = world
+        .to_str()
+        .context("the temporary folder's name is not UTF-8")?;
+    lint::cargo(root, &["run", "--release", "--", "demo", world]).map(Outcome::of)
+}
+
+/// Sealift killed at random moments, a few times; `cargo xtask soak` does it more often.
+pub(super) fn kill(_: &Path) -> Result<Outcome> {
+    let folder = tempfile::tempdir()?;
+    let binary = bench::release_binary()?;
+    let failed = soak::soak(&binary, folder.path(), KILL_ROUNDS, KILL_SEED)?;
+    let (passed, failed) = ((KILL_ROUNDS - failed) as usize, failed as usize);
+    let why = if failed > 0 {
+        "see the rounds above"
+    } else {
+        ""
+    };
+    Ok(Outcome {
+        passed,
+        failed,
+        skipped: 0,
+        why: why.to_owned(),
+    })
 }
 
 #[cfg(test)]
