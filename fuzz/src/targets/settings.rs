@@ -96,19 +96,21 @@ pub(super) fn templates(bytes: &[u8]) {
     let Ok(template) = Template::parse(&text(bytes)) else {
         return;
     };
-    let change: Arc<[(&str, Value)]> = [
-        ("Image", Value::text("shop")),
-        ("OldTag", Value::text("1")),
-        ("NewTag", Value::text("2")),
-    ]
-    .into();
-    let changes: Arc<[Value]> = [Value::Record(Arc::clone(&change)), Value::Record(change)].into();
-    let data: Arc<[(&str, Value)]> = [
+    let change = Value::record(
+        [
+            ("Image", Value::text("shop")),
+            ("OldTag", Value::text("1")),
+            ("NewTag", Value::text("2")),
+        ],
+        [("Alias", Value::text("web"))],
+    );
+    let changes: Arc<[Value]> = [change.clone(), change].into();
+    let fields = [
         ("AppName", Value::text("shop")),
         ("AppChanges", Value::List(changes)),
-    ]
-    .into();
-    if let Ok(rendered) = template.render(&Value::Record(data)) {
+    ];
+    let data = Value::record(fields, []);
+    if let Ok(rendered) = template.render(&data) {
         assert!(rendered.len() <= limits::TEMPLATE_OUTPUT_BYTES_MAX);
     }
 }

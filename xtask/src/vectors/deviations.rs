@@ -3,34 +3,6 @@
 /// Rule id and the reason for it. The ids are what `Outcome::Deviates` names.
 pub(crate) const RULES: &[(&str, &str)] = &[
     (
-        "branch-cut-between-characters",
-        "a branch name that is too long is cut between characters, not inside one",
-    ),
-    (
-        "canonical-images",
-        "spellings of one image (`nginx`, `docker.io/library/nginx`) are found as one",
-    ),
-    (
-        "constraint-checked-first",
-        "a constraint that cannot be read is an error even where no tag is a version",
-    ),
-    (
-        "constraint-split-first",
-        "registry and name are read as with a plain tag, whatever constraint or digest follows",
-    ),
-    (
-        "docker-config-by-host",
-        "an entry of a docker configuration serves its own host and paths, and Docker Hub by each of its names",
-    ),
-    (
-        "git-servers-checked",
-        "servers are checked with `git:secret:`, too, unless the Secret itself says `insecure`",
-    ),
-    (
-        "pin-is-no-tag",
-        "a digest behind the newest tag is a pin, and is not replaced by the bare tag",
-    ),
-    (
         "a-left-out-host-stays-out",
         "a host that the file keeps under another key is not written into the name",
     ),
@@ -47,8 +19,36 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "a blank line in a block scalar does not make a kustomization unwritable",
     ),
     (
+        "branch-cut-between-characters",
+        "a branch name that is too long is cut between characters, not inside one",
+    ),
+    (
+        "canonical-images",
+        "spellings of one image (`nginx`, `docker.io/library/nginx`) are found as one",
+    ),
+    (
+        "challenge-lists",
+        "A `WWW-Authenticate` line is a list: every challenge on it counts (RFC 9110).",
+    ),
+    (
+        "constraint-checked-first",
+        "a constraint that cannot be read is an error even where no tag is a version",
+    ),
+    (
+        "constraint-split-first",
+        "registry and name are read as with a plain tag, whatever constraint or digest follows",
+    ),
+    (
         "default-is-a-namespace",
         "an Argo CD namespace called `default` is compared like any other",
+    ),
+    (
+        "docker-config-by-host",
+        "an entry of a docker configuration serves its own host and paths, and Docker Hub by each of its names",
+    ),
+    (
+        "endpoint-by-segments",
+        "A registry entry serves what its prefix names by whole path segments, the longest first.",
     ),
     (
         "entries-keep-order-and-identity",
@@ -71,6 +71,14 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "documents after the first stay in the file",
     ),
     (
+        "git-servers-checked",
+        "servers are checked with `git:secret:`, too, unless the Secret itself says `insecure`",
+    ),
+    (
+        "hub-name-written-short",
+        "`nginx` and `docker.io/library/nginx` are one image, served by one entry.",
+    ),
+    (
         "keywords-are-exact",
         "`kustomization.yaml` and `helmvalues.yaml` are file names, not keywords",
     ),
@@ -81,6 +89,10 @@ pub(crate) const RULES: &[(&str, &str)] = &[
     (
         "nested-keys-go-first",
         "nested keys win over a literal dotted key, however they are quoted",
+    ),
+    (
+        "no-ping",
+        "A challenge is learned from the first request; nothing is asked twice.",
     ),
     (
         "nothing-is-an-empty-map",
@@ -99,12 +111,24 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "a target outside the repository is refused",
     ),
     (
+        "pin-is-no-tag",
+        "a digest behind the newest tag is a pin, and is not replaced by the bare tag",
+    ),
+    (
+        "push-without-force",
+        "nothing is pushed by force; a branch that moved is an answer",
+    ),
+    (
         "registries-are-compared",
         "one registry's image does not replace another's unless a name says so",
     ),
     (
         "repeated-keys-are-refused",
         "a key that stands twice is ambiguous",
+    ),
+    (
+        "repository-url-strict",
+        "a URL of a kind that is not supported has no owner and no name, whatever stands in its path",
     ),
     (
         "shared-anchors-are-refused",
@@ -129,29 +153,5 @@ pub(crate) const RULES: &[(&str, &str)] = &[
     (
         "what-runs-is-a-hint",
         "an image is written where Git names it, running or not",
-    ),
-    (
-        "push-without-force",
-        "nothing is pushed by force; a branch that moved is an answer",
-    ),
-    (
-        "challenge-lists",
-        "A `WWW-Authenticate` line is a list: every challenge on it counts (RFC 9110).",
-    ),
-    (
-        "endpoint-by-segments",
-        "A registry entry serves what its prefix names by whole path segments, the longest first.",
-    ),
-    (
-        "hub-name-written-short",
-        "`nginx` and `docker.io/library/nginx` are one image, served by one entry.",
-    ),
-    (
-        "no-ping",
-        "A challenge is learned from the first request; nothing is asked twice.",
-    ),
-    (
-        "repository-url-strict",
-        "a URL of a kind that is not supported has no owner and no name, whatever stands in its path",
     ),
 ];

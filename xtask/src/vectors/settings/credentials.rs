@@ -77,7 +77,7 @@ pub(crate) fn credentials_fetch(case: &Value) -> Outcome {
     if is_docker_config && got_json.ok() == by_host_and_path(case) {
         return Outcome::Deviates("docker-config-by-host");
     }
-    outcome(expected, got, false)
+    outcome(&case["expected"], got, false)
 }
 
 fn fetch(case: &Value) -> Result<Login, CredentialError> {
