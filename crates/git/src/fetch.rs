@@ -4,7 +4,7 @@
 //! commits that are not here are fetched by id, one commit deep and without blobs; blobs that matter follow in one go.
 //! Over HTTP this goes without a process ([`crate::smart`]); for SSH, files and older servers the `git` program does it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sealift_core::oid::Oid;
 
@@ -74,19 +74,16 @@ impl Repository {
             return Ok(heads);
         };
         self.require_format(format)?;
-        let wanted: BTreeSet<Oid> = heads.heads.values().copied().collect();
-        let wanted: Vec<Oid> = wanted.into_iter().collect();
-        let present = self.read_objects(Kind::Commit, &wanted).await?;
-        let pairs = wanted.into_iter().zip(present);
-        let missing: BTreeSet<Oid> = pairs
-            .filter(|(_, object)| *object == Object::Missing)
-            .map(|(oid, _)| oid)
+        // What the cache remembers is not looked at again: a remote that did not move costs no process at all.
+        let remembered = self.remembered()?;
+        let new = heads
+            .heads
+            .iter()
+            .filter(|(_, oid)| !remembered.contains(oid));
+        let new: Vec<(String, Oid)> = new
+            .map(|(branch, oid)| (cached_reference(branch), *oid))
             .collect();
-        if !missing.is_empty() {
-            let new = heads.heads.iter().filter(|(_, oid)| missing.contains(oid));
-            let new: Vec<(String, Oid)> = new
-                .map(|(branch, oid)| (cached_reference(branch), *oid))
-                .collect();
+        if !new.is_empty() {
             self.fetch_heads(&new).await?;
         }
         Ok(heads)
@@ -143,11 +140,11 @@ impl Repository {
     }
 
     /// Fetches commits with their trees; `heads` says where the cache remembers each.
-    async fn fetch_heads(&mut self, heads: &[(String, Oid)]) -> Result<(), GitError> {
+    pub(crate) async fn fetch_heads(&mut self, heads: &[(String, Oid)]) -> Result<(), GitError> {
         if let Some(smart) = &self.smart {
             let want = Want {
                 oids: heads.iter().map(|(_, oid)| *oid).collect(),
-                haves: self.remembered()?,
+                haves: self.remembered()?.into_iter().collect(),
                 shallow: self.boundaries()?.into_iter().collect(),
                 depth: Some(1),
                 filter: "blob:none",

@@ -265,7 +265,9 @@ impl Repository {
             }
         }
         self.store_made(pack).await.map_err(not_sent)?;
-        self.send_by_program(branch, expected, head).await
+        self.send_by_program(branch, expected, head).await?;
+        self.kept(branch, self.remember(&cached_reference(branch), head));
+        Ok(())
     }
 
     async fn send_smart(
@@ -295,14 +297,24 @@ impl Repository {
         }
     }
 
-    /// Keeps what was pushed. It is on the remote already, so a failure costs the next cycle one fetch, no more.
+    /// Keeps what was pushed by HTTP.
     async fn keep(&self, branch: &BranchName, head: Oid, pack: &[u8]) {
-        let kept = match self.store_made(pack).await {
-            Ok(()) => self.remember(&cached_reference(branch), head),
-            failed => failed,
-        };
+        let stored = self.store_made(pack).await;
+        self.kept(
+            branch,
+            stored.and_then(|()| self.remember(&cached_reference(branch), head)),
+        );
+    }
+
+    /// The commits are on the remote already, so a failure to keep them costs the next cycle one fetch, no more.
+    fn kept(&self, branch: &BranchName, kept: Result<(), GitError>) {
         if let Err(error) = kept {
-            tracing::warn!(git.repository = %self.url, error = %error, "pushed commits were not cached");
+            tracing::warn!(
+                git.repository = %self.url,
+                git.branch = %branch,
+                error = %error,
+                "pushed commits were not cached",
+            );
         }
     }
 

@@ -237,16 +237,23 @@ impl Repository {
     }
 
     async fn root_of(&mut self, commit: Oid) -> Result<Oid, GitError> {
-        let missing = GitError::ObjectMissing {
-            oid: commit,
-            kind: "commit",
-        };
-        match self.read_objects(Kind::Commit, &[commit]).await?.pop() {
+        let mut found = self.read_objects(Kind::Commit, &[commit]).await?.pop();
+        if found == Some(Object::Missing) {
+            // The cache remembers what it does not hold: somebody damaged it. It is begun anew.
+            self.start_anew(self.format)?;
+            self.fetch_heads(&[(format!("refs/cache/{commit}"), commit)])
+                .await?;
+            found = self.read_objects(Kind::Commit, &[commit]).await?.pop();
+        }
+        match found {
             Some(Object::Found(bytes)) => tree_of(&bytes).ok_or(GitError::ObjectMalformed {
                 oid: commit,
                 rule: "it has no tree",
             }),
-            _ => Err(missing),
+            _ => Err(GitError::ObjectMissing {
+                oid: commit,
+                kind: "commit",
+            }),
         }
     }
 

@@ -50,18 +50,19 @@ impl Repository {
     }
 
     /// Heads that are here with all their trees.
-    pub(crate) fn remembered(&self) -> Result<Vec<Oid>, GitError> {
+    pub(crate) fn remembered(&self) -> Result<BTreeSet<Oid>, GitError> {
         let folder = self.objects.join(REFERENCES);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(BTreeSet::new());
+            }
             Err(source) => return Err(failed("read", &folder, source)),
         };
         let texts = entries
             .flatten()
             .filter_map(|entry| fs::read_to_string(entry.path()).ok());
-        let oids: BTreeSet<Oid> = texts.filter_map(|text| text.trim().parse().ok()).collect();
-        Ok(oids.into_iter().collect())
+        Ok(texts.filter_map(|text| text.trim().parse().ok()).collect())
     }
 
     /// Remembers that `oid` is here with all its trees.
