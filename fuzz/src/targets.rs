@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     target("credentials", settings::credentials),
     target("docker_config", settings::docker_config),
     target("helm_values", files::helm_values),
+    target("image_manifests", wire::image_manifests),
     target("manifests", files::manifests),
     target("names", names::names),
     target("patterns", choice::patterns),

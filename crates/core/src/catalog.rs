@@ -36,6 +36,12 @@ impl Complete {
         Self { tags: tags.into() }
     }
 
+    /// The same of a list that is shared already: nothing is copied.
+    #[must_use]
+    pub const fn shared(tags: Arc<[Box<str>]>) -> Self {
+        Self { tags }
+    }
+
     /// The tags, in listing order.
     #[must_use]
     pub fn tags(&self) -> &[Box<str>] {

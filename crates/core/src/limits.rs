@@ -31,6 +31,10 @@ pub const PAUSE_WAIT_MS_MAX: u64 = 60_000;
 pub const PAUSE_MS_MAX: u64 = 3_600_000;
 /// Pause after `RateLimit-Remaining: 0` without a time, in milliseconds. Docker Hub names a window but not its end.
 pub const PAUSE_UNKNOWN_MS: u64 = 60_000;
+/// Failures in a row, in requests with all their tries, after which an origin counts as down.
+pub const ORIGIN_FAILURES_MAX: u32 = 4;
+/// How long an origin that is down is not asked, in milliseconds: hundreds of repositories must not each wait for a dead host.
+pub const ORIGIN_DOWN_MS: u64 = 5_000;
 /// Bytes read of the body of an error answer, in bytes: registries explain themselves in a few lines of JSON.
 pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Requests that a rate limit lets through at once after idleness, in requests.

@@ -1,4 +1,4 @@
-//! The pace of one origin: a rate, a burst, and pauses that the server asked for.
+//! The pace of one origin: a rate, a burst, pauses that the server asked for, and rest while it is down.
 //!
 //! Pure: time is an argument. A virtual schedule (GCRA) instead of a counter: a request learns at once
 //! when its turn is.
@@ -16,6 +16,8 @@ pub(crate) struct Bucket {
     burst: u32,
     next: Option<Instant>,
     paused_until: Option<Instant>,
+    failures: u32,
+    down_until: Option<Instant>,
 }
 
 impl Bucket {
@@ -42,6 +44,24 @@ impl Bucket {
     pub(crate) fn pause_left(&self, now: Instant) -> Duration {
         self.paused_until
             .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    /// Notes whether a request, after all tries, had an answer. After [`limits::ORIGIN_FAILURES_MAX`] without one in a row the origin counts as down for
+    /// [`limits::ORIGIN_DOWN_MS`], and then again after one more.
+    pub(crate) fn note(&mut self, answered: bool, now: Instant) {
+        if answered {
+            (self.failures, self.down_until) = (0, None);
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= limits::ORIGIN_FAILURES_MAX {
+            self.down_until = Some(now + Duration::from_millis(limits::ORIGIN_DOWN_MS));
+        }
+    }
+
+    /// Whether the origin counts as down.
+    pub(crate) fn is_down(&self, now: Instant) -> bool {
+        self.down_until.is_some_and(|until| now < until)
     }
 
     /// Takes the next place in the schedule. A caller that gives up leaves its place empty, which only
@@ -82,6 +102,24 @@ mod tests {
         let now = Instant::now() + Duration::from_secs(60);
         assert_eq!(bucket.reserve(now), now);
         assert_eq!(bucket.reserve(now), now + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_origin_is_down_after_failures_in_a_row_until_it_answers() {
+        let mut bucket = Bucket::default();
+        let now = Instant::now();
+        for answered in [false, false, false, true, false, false, false] {
+            bucket.note(answered, now);
+            assert!(!bucket.is_down(now));
+        }
+        bucket.note(false, now);
+        assert!(bucket.is_down(now));
+        let later = now + Duration::from_millis(limits::ORIGIN_DOWN_MS);
+        assert!(!bucket.is_down(later));
+        bucket.note(false, later);
+        assert!(bucket.is_down(later));
+        bucket.note(true, later);
+        assert!(!bucket.is_down(later));
     }
 
     #[test]

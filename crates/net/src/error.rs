@@ -94,6 +94,12 @@ pub enum NetError {
         /// Where it leads.
         address: IpAddr,
     },
+    /// Several requests to the host had no answer, so it is left alone for a few seconds.
+    #[error("did not ask `{host}`: it has not answered for some time")]
+    Down {
+        /// Host and port.
+        host: String,
+    },
     /// The host asked for a pause that is longer than a request waits.
     #[error("did not ask `{host}`: it wants no requests for another {wait_secs} s")]
     RateLimited {
@@ -109,7 +115,7 @@ impl NetError {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Connect { .. } | Self::Timeout { .. } | Self::Cut { .. } => {
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Cut { .. } | Self::Down { .. } => {
                 Reason::RegistryUnreachable
             }
             Self::BodyTooLarge { .. } => Reason::BodyTooLarge,
@@ -128,6 +134,16 @@ impl NetError {
             Self::Connect { transient, .. } => *transient,
             Self::Cut { .. } => true,
             _ => false,
+        }
+    }
+
+    /// The masked URL of a host that did not answer.
+    pub(crate) fn silent_url(&self) -> Option<&str> {
+        match self {
+            Self::Connect { url, .. } | Self::Timeout { url, .. } | Self::Cut { url, .. } => {
+                Some(url)
+            }
+            _ => None,
         }
     }
 

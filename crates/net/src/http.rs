@@ -233,12 +233,23 @@ impl Client {
                 self.shared.counters.count_failed();
             }
             if !again || attempt >= tries || self.pause_is_too_long(request) {
+                if let Err(error) = &outcome {
+                    self.note_failure(error);
+                }
                 return outcome;
             }
             let random = self.shared.jitter.next();
             tokio::time::sleep(retry::wait(&self.shared.settings.retry, attempt, random)).await;
             self.shared.counters.count_retry();
             attempt += 1;
+        }
+    }
+
+    /// Notes that a host did not answer, after all tries: one that restarts is not down.
+    fn note_failure(&self, error: &NetError) {
+        let silent = error.silent_url().and_then(|url| Url::parse(url).ok());
+        if let Some(url) = silent {
+            self.shared.paces.of(&url).note(false);
         }
     }
 
@@ -287,6 +298,7 @@ impl Client {
             .await
             .map_err(|_| timed_out(&hop.url, "the head of the answer", head_limit))?
             .map_err(|error| NetError::from_request(error, &hop.url, deadlines.connect_ms))?;
+        pace.note(true);
         let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
         if let Some(pause) = retry::pause(status, &headers, Timestamp::now()) {
             pace.pause(pause);

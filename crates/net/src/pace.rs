@@ -61,6 +61,10 @@ impl Pace {
         self.with(|bucket| bucket.pause(Instant::now() + pause));
     }
 
+    pub(crate) fn note(&self, answered: bool) {
+        self.with(|bucket| bucket.note(answered, Instant::now()));
+    }
+
     pub(crate) fn pause_left(&self) -> Duration {
         self.with(|bucket| bucket.pause_left(Instant::now()))
     }
@@ -68,12 +72,18 @@ impl Pace {
     /// Waits for a turn. Dropping the future gives the turn up.
     ///
     /// # Errors
-    /// [`NetError::RateLimited`] when the server wants a longer pause than `pause_wait_max`.
+    /// [`NetError::RateLimited`] when the server wants a longer pause than `pause_wait_max`, [`NetError::Down`] when it has not answered
+    /// for some time.
     pub(crate) async fn turn(
         &self,
         pause_wait_max: Duration,
     ) -> Result<Option<OwnedSemaphorePermit>, NetError> {
         let permit = Arc::clone(&self.in_flight).acquire_owned().await;
+        if self.with(|bucket| bucket.is_down(Instant::now())) {
+            return Err(NetError::Down {
+                host: self.origin.clone(),
+            });
+        }
         let turn = self.with(|bucket| bucket.reserve(Instant::now()));
         if turn > Instant::now() {
             tokio::time::sleep_until(turn).await;

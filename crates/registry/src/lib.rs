@@ -25,7 +25,7 @@ pub use challenge::{Challenge, challenges};
 pub use client::Registry;
 pub use endpoint::Endpoint;
 pub use error::RegistryError;
-pub use manifest::{Descriptor, Manifest, ManifestKind};
+pub use manifest::{Descriptor, Manifest, ManifestKind, ManifestProblem};
 pub use memory::Observation;
 pub use metadata::{Freshness, Resolved, Wanted};
 pub use name::RepositoryName;

@@ -98,10 +98,25 @@ struct RawPlatform {
 }
 
 /// Why a document is no manifest that can be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ManifestProblem {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestProblem {
+    /// It does not follow its format.
+    #[error("{0}")]
     Unreadable(String),
+    /// It follows a format that is not supported.
+    #[error("it is {0}")]
     Unsupported(&'static str),
+}
+
+impl Manifest {
+    /// Reads a manifest or index, whatever its digest.
+    ///
+    /// # Errors
+    /// [`ManifestProblem`]
+    pub fn parse(bytes: Bytes) -> Result<Self, ManifestProblem> {
+        parse(Digest::of(&bytes), bytes)
+    }
 }
 
 /// Reads a manifest or index. `bytes` must have been checked against `digest`.

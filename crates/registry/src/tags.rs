@@ -113,7 +113,7 @@ impl Registry {
         }
         let memory = self.store.memory(&self.endpoint, access, repository);
         memory.note_listing(listing_digest(&tags), &tags, now);
-        Catalog::Complete(Complete::new(tags))
+        Catalog::Complete(Complete::shared(tags))
     }
 
     async fn read_pages(
@@ -219,9 +219,9 @@ impl From<RegistryError> for End {
 }
 
 /// The tags of all pages, each once: tags pushed between two pages may stand on both.
-fn joined(pages: &[Page]) -> Vec<Box<str>> {
+fn joined(pages: &[Page]) -> Arc<[Box<str>]> {
     if let [page] = pages {
-        return page.tags.to_vec();
+        return Arc::clone(&page.tags);
     }
     let mut seen = BTreeSet::new();
     let tags = pages.iter().flat_map(|page| page.tags.iter());

@@ -1,7 +1,7 @@
 //! What registries send.
 
 use sealift_core::limits;
-use sealift_registry::{RepositoryName, challenges};
+use sealift_registry::{Manifest, ManifestKind, RepositoryName, challenges};
 
 use super::text;
 
@@ -18,6 +18,21 @@ pub(super) fn challenge_lines(bytes: &[u8]) {
         }
     }
     assert_eq!(challenges(text.lines()), found, "equal text, equal answer");
+}
+
+/// A manifest that is accepted names bounded, well-formed content, and reads the same again.
+pub(super) fn image_manifests(bytes: &[u8]) {
+    let Ok(manifest) = Manifest::parse(bytes.to_vec().into()) else {
+        return;
+    };
+    assert_eq!(manifest.bytes, bytes);
+    match &manifest.kind {
+        ManifestKind::Index { children } => assert!(children.len() <= limits::INDEX_CHILDREN_MAX),
+        ManifestKind::Image { config } => assert!(config.digest.to_string().len() == 71),
+        other => panic!("{other:?}"),
+    }
+    let again = Manifest::parse(manifest.bytes).map(|manifest| manifest.kind);
+    assert_eq!(again.ok(), Some(manifest.kind));
 }
 
 /// A repository name that is accepted can stand in a URL as it is.

@@ -99,3 +99,22 @@ async fn no_more_than_32_requests_are_in_flight_to_one_origin() {
     assert!(began.elapsed() >= Duration::from_millis(200));
     assert!(registry.connections() < 64, "connections are used again");
 }
+
+#[tokio::test]
+async fn a_dead_host_is_not_asked_by_everyone() {
+    let registry = ScriptedRegistry::start().await;
+    registry.always("/v2/", Fault::Close);
+    let net = net();
+    let client = net.client(&Tls::default()).unwrap();
+    let url = format!("{}/v2/", registry.url());
+    for _ in 0..20 {
+        assert!(send(&client, &url).await.is_err());
+    }
+    assert_eq!(
+        registry.requests().len(),
+        4 * 3,
+        "four requests of three tries"
+    );
+    let error = send(&client, &url).await.unwrap_err();
+    assert!(matches!(error, NetError::Down { .. }), "{error:?}");
+}
