@@ -49,7 +49,7 @@ pub async fn run(arguments: ExplainArguments) -> anyhow::Result<Exit> {
     if let Some(image) = &arguments.image {
         report.considered.retain(|entry| is_named(entry, image));
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
     let result = match arguments.output.output {
         OutputFormat::Json => json_document(&mut out, &document(&report)),
         OutputFormat::Text => text(&mut out, &report),

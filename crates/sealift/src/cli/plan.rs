@@ -41,7 +41,7 @@ pub async fn run(arguments: PlanArguments) -> anyhow::Result<Exit> {
     };
     let mut engine = Engine::open(&options, Mode::LookOn)?;
     let report = engine.cycle().await?;
-    let mut out = anstream::stdout().lock();
+    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
     let result = match arguments.output.output {
         OutputFormat::Json => json_document(&mut out, &report),
         OutputFormat::Text => render::report(&mut out, &report, true),

@@ -96,7 +96,7 @@ fn exit_of(report: &Report, fail_on: Option<FailOn>) -> Exit {
 }
 
 fn print(report: &Report, format: OutputFormat) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
+    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
     let result = match format {
         OutputFormat::Json => json_document(&mut out, report),
         OutputFormat::Text => render::report(&mut out, report, false),

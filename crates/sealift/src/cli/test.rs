@@ -140,7 +140,7 @@ fn print(
     winner: &Result<Reference, (Reason, String)>,
     ranking: Option<&sealift_core::select::Ranking>,
 ) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
+    let mut out = std::io::BufWriter::new(anstream::stdout().lock());
     let result = match (arguments.output.output, winner) {
         (OutputFormat::Json, winner) => {
             let (image, reason) = match winner {
