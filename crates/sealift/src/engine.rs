@@ -82,6 +82,7 @@ impl Engine {
         let policy = Policy::none(unverified);
         let registries = Registries::open(options.registry, &state)?;
         let mut settings = GitSettings::new(state.subfolder("git")?);
+        settings.net = Some(registries.net().clone());
         settings.rules.allow_local = options.git.allow_local_git;
         settings.rules.plaintext_credential_hosts =
             options.git.allow_plaintext_git.iter().cloned().collect();

@@ -107,6 +107,11 @@ impl Registries {
         self.limit = limit;
     }
 
+    /// The way out, for whatever else speaks HTTP.
+    pub(crate) const fn net(&self) -> &Net {
+        &self.net
+    }
+
     /// Writes the caches. A cache that cannot be written costs requests, nothing else.
     pub(crate) fn flush(&self) {
         if let Err(error) = self.store.flush() {

@@ -173,5 +173,5 @@ pub enum ObjectsError {
     },
     /// The object is there and is broken.
     #[error("{0}")]
-    Broken(ObjectProblem),
+    Broken(Box<ObjectProblem>),
 }

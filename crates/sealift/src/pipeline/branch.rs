@@ -109,7 +109,7 @@ async fn read_and_choose(
 ) -> Result<(Base, Vec<Change>), Problem> {
     let mut repository = open(context, group).await?;
     let heads = repository
-        .fetch(&[group.base.clone()])
+        .fetch(std::slice::from_ref(&group.base))
         .await
         .map_err(|error| Problem::git(&error))?;
     let (branch, head) = heads

@@ -211,8 +211,8 @@ async fn write_all(context: &Context<'_>, items: Vec<Item>) -> (Vec<Item>, Vec<P
         .progress
         .phase("writing to repositories", groups.len());
     let work = groups
-        .into_iter()
-        .map(|(_, groups)| branch::work(context, groups));
+        .into_values()
+        .map(|groups| branch::work(context, groups));
     let mut pushes = Vec::new();
     let mut ended = stream::iter(work).buffer_unordered(context.repositories_at_once);
     while let Some((items, pushed)) = ended.next().await {
