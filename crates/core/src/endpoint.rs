@@ -11,7 +11,9 @@ use crate::registries_conf::{RegistriesConf, RegistryConf};
 
 /// API of Docker Hub.
 const HUB_API_URL: &str = "https://registry-1.docker.io";
-/// Where Docker Hub keeps images of one-element names.
+/// Names of Docker Hub that entries use as their prefix.
+const HUB_PREFIXES: [&str; 3] = [DEFAULT_REGISTRY, "index.docker.io", "registry-1.docker.io"];
+/// Where Docker Hub, and every mirror of it, keeps images of one-element names.
 const HUB_NAMESPACE: &str = "library";
 
 /// The API that serves an image, and how to ask it.
@@ -56,17 +58,18 @@ pub fn choose<'a>(conf: &'a RegistriesConf, reference: &Reference) -> EndpointCh
     let longest = conf
         .registries
         .iter()
-        .filter(|entry| is_segment_prefix(&entry.prefix, &image))
-        .max_by_key(|entry| entry.prefix.len());
+        .map(|entry| (entry, prefix_of(entry)))
+        .filter(|(_, prefix)| is_segment_prefix(prefix, &image))
+        .max_by_key(|(_, prefix)| prefix.len());
     match longest {
-        Some(entry) if !entry.prefix.is_empty() => configured(entry),
+        Some((entry, prefix)) if !prefix.is_empty() => configured(entry),
         _ if canonical.registry == DEFAULT_REGISTRY => EndpointChoice {
             entry: None,
             api_url: HUB_API_URL.into(),
             default_namespace: Some(HUB_NAMESPACE),
             requests_per_second_max: Some(limits::HUB_REQUESTS_PER_SECOND_MAX),
         },
-        Some(catch_all) => configured(catch_all),
+        Some((catch_all, _)) => configured(catch_all),
         None => EndpointChoice {
             entry: None,
             api_url: format!("https://{}", canonical.registry).into(),
@@ -77,7 +80,7 @@ pub fn choose<'a>(conf: &'a RegistriesConf, reference: &Reference) -> EndpointCh
 }
 
 fn configured(entry: &RegistryConf) -> EndpointChoice<'_> {
-    let hub = entry.api_url == HUB_API_URL;
+    let hub = entry.api_url == HUB_API_URL || prefix_of(entry) == DEFAULT_REGISTRY;
     let namespace = entry
         .default_namespace
         .as_deref()
@@ -90,8 +93,14 @@ fn configured(entry: &RegistryConf) -> EndpointChoice<'_> {
     }
 }
 
+fn prefix_of(entry: &RegistryConf) -> &str {
+    match entry.prefix.trim_end_matches('/') {
+        hub if HUB_PREFIXES.contains(&hub) => DEFAULT_REGISTRY,
+        prefix => prefix,
+    }
+}
+
 fn is_segment_prefix(prefix: &str, image: &str) -> bool {
-    let prefix = prefix.trim_end_matches('/');
     let rest = image.strip_prefix(prefix);
     prefix.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -131,8 +140,15 @@ mod tests {
         assert_eq!(api("", "docker.io/library/nginx").1, "library/nginx");
         assert_eq!(api("", "acme/nginx").1, "acme/nginx");
         assert_eq!(api("", "quay.io/nginx").1, "nginx");
-        let hub = "registries:\n- {name: D, prefix: docker.io, api_url: 'https://registry-1.docker.io'}\n";
-        assert_eq!(api(hub, "nginx").1, "library/nginx");
+        for hub in [
+            "{name: D, prefix: docker.io, api_url: 'https://registry-1.docker.io'}",
+            "{name: D, prefix: docker.io, api_url: 'https://mirror.example'}",
+            "{name: D, prefix: index.docker.io, api_url: 'https://mirror.example'}",
+        ] {
+            let conf = format!("registries:\n- {hub}\n");
+            assert_eq!(api(&conf, "nginx").1, "library/nginx", "{hub}");
+            assert_eq!(api(&conf, "docker.io/nginx").1, "library/nginx", "{hub}");
+        }
     }
 
     #[test]

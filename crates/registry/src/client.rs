@@ -78,6 +78,12 @@ impl Registry {
         self.endpoint.host()
     }
 
+    /// Where its API is.
+    #[must_use]
+    pub const fn api_url(&self) -> &Url {
+        &self.endpoint.api_url
+    }
+
     pub(crate) fn session(&self, access: &Access) -> Arc<Session> {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = sessions.get(access.id()) {

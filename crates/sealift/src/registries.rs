@@ -1,6 +1,7 @@
 //! Registries of a process: which endpoint serves an image, and on whose behalf it is asked.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use sealift_core::credential::CredentialSource;
 use sealift_core::digest::Digest;
+use sealift_core::endpoint::{self, EndpointChoice};
 use sealift_core::reason::Reason;
-use sealift_core::reference::{Canonical, Reference};
+use sealift_core::reference::Reference;
 use sealift_core::registries_conf::{RegistriesConf, RegistryConf, TagSortMode};
-use sealift_net::{Net, Proxies, Settings, Tls};
+use sealift_net::{Egress, Net, Proxies, Settings, Tls};
 use sealift_registry::{Access, Endpoint, Registry, RepositoryName, Store};
 
 use crate::cli::options::RegistryOptions;
@@ -26,9 +28,12 @@ pub struct Registries {
     store: Arc<Store>,
     conf: RegistriesConf,
     conf_digest: Digest,
-    clients: Mutex<BTreeMap<String, Arc<Registry>>>,
+    /// One for each entry of the configuration, in its order.
+    configured: Vec<Arc<Registry>>,
+    /// Those that no entry serves, by API.
+    inferred: Mutex<BTreeMap<String, Arc<Registry>>>,
     credentials: Credentials,
-    /// Overrides every configured limit.
+    /// Holds besides every configured limit.
     limit: Option<NonZeroU32>,
 }
 
@@ -41,13 +46,6 @@ pub(crate) struct Source {
     pub(crate) repository: RepositoryName,
     pub(crate) access: Access,
 }
-
-/// Docker Hub's API, under the name that references use for it.
-const DOCKER_HUB: (&str, &str) = ("docker.io", "https://registry-1.docker.io");
-/// Requests a second to Docker Hub where nothing is configured, as Argo CD Image Updater sends them.
-const DOCKER_HUB_LIMIT: u32 = 10;
-/// Requests a second to a registry that is not configured, as Argo CD Image Updater sends them.
-const INFERRED_LIMIT: u32 = 20;
 
 impl Registries {
     /// Reads the configuration and opens the caches.
@@ -82,29 +80,37 @@ impl Registries {
         };
         let settings = Settings {
             proxies,
+            egress: Egress::allowing(conf.registries.iter().filter_map(literal_address)),
             seed: rand::random(),
             ..Settings::default()
         };
         let store = Store::open(&state.subfolder("registry")?)
             .context("the cache of registry answers cannot be opened")?;
-        let registries = Self {
-            net: Net::new(settings)?,
-            store: Arc::new(store),
+        let (net, store) = (Net::new(settings)?, Arc::new(store));
+        let configured = conf.registries.iter().map(|entry| -> anyhow::Result<_> {
+            let client = Registry::new(&net, endpoint_of(entry)?, Arc::clone(&store));
+            Ok(Arc::new(client.with_context(|| named(entry))?))
+        });
+        let configured = configured.collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self {
+            net,
+            store,
             conf_digest: Digest::of(text.as_bytes()),
             conf,
-            clients: Mutex::default(),
+            configured,
+            inferred: Mutex::default(),
             credentials: Credentials::default(),
             limit: None,
-        };
-        for entry in &registries.conf.registries {
-            registries.client(&endpoint_of(entry)?)?;
-        }
-        Ok(registries)
+        })
     }
 
     /// Bounds the requests a second to every registry, whatever is configured.
-    pub(crate) const fn limit_every(&mut self, limit: Option<NonZeroU32>) {
+    pub(crate) fn limit_every(&mut self, limit: Option<NonZeroU32>) {
         self.limit = limit;
+        let Some(limit) = limit else { return };
+        for registry in &self.configured {
+            self.net.limit(registry.api_url(), limit);
+        }
     }
 
     /// The way out, for whatever else speaks HTTP.
@@ -141,27 +147,19 @@ impl Registries {
         pull_secret: Option<&CredentialSource>,
         objects: &Arc<dyn Objects>,
     ) -> Result<(Source, TagSortMode), Problem> {
-        let written = reference.registry.as_deref();
-        let canonical = reference.canonical();
-        let entry = self.entry(written, &canonical);
-        let endpoint = match entry {
-            Some(entry) => endpoint_of(entry),
-            None => inferred(&canonical),
-        };
+        let choice = endpoint::choose(&self.conf, reference);
         let invalid = |error: anyhow::Error| Problem {
             reason: Reason::SettingInvalid,
             detail: format!("{error:#}"),
         };
-        let mut endpoint = endpoint.map_err(invalid)?;
-        endpoint.requests_per_second_max = self.limit.or(endpoint.requests_per_second_max);
-        let registry = self.client(&endpoint).map_err(invalid)?;
-        let name = repository_name(entry, &canonical, &reference.name);
+        let registry = self.client(&choice).map_err(invalid)?;
+        let name = choice.repository(reference);
         let repository = RepositoryName::parse(&name).map_err(Problem::registry)?;
-        let api_url = endpoint.api_url.as_str();
+        let (entry, api_url) = (choice.entry, registry.api_url().as_str());
         let access = self
             .credentials
             .access(pull_secret, entry, api_url, &name, objects)?;
-        let id = format!("{} {repository} {}", endpoint.api_url, access.id());
+        let id = format!("{api_url} {repository} {}", access.id());
         let order = entry.map_or(TagSortMode::Unsorted, |entry| entry.tag_sort_mode);
         Ok((
             Source {
@@ -174,65 +172,51 @@ impl Registries {
         ))
     }
 
-    /// The entry that serves an image: the default one where no registry is written, else the one with the longest prefix, by
-    /// whole path segments.
-    fn entry(&self, written: Option<&str>, canonical: &Canonical) -> Option<&RegistryConf> {
-        if written.is_none()
-            && let Ok(Some(default)) = self.conf.default_registry()
-        {
-            return Some(default);
-        }
-        let full = canonical.to_string();
-        let serves = |entry: &&RegistryConf| {
-            let prefix = match entry.prefix.as_str() {
-                "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.0,
-                prefix => prefix.trim_end_matches('/'),
-            };
-            full.strip_prefix(prefix)
-                .is_some_and(|rest| prefix.is_empty() || rest.starts_with('/'))
+    fn client(&self, choice: &EndpointChoice<'_>) -> anyhow::Result<Arc<Registry>> {
+        let position = |entry: &RegistryConf| {
+            let mut entries = self.conf.registries.iter();
+            entries.position(|known| std::ptr::eq(known, entry))
         };
-        self.conf
-            .registries
-            .iter()
-            .filter(serves)
-            .max_by_key(|entry| entry.prefix.len())
-    }
-
-    fn client(&self, endpoint: &Endpoint) -> anyhow::Result<Arc<Registry>> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = endpoint.api_url.to_string();
-        if let Some(client) = clients.get(&key) {
-            return Ok(Arc::clone(client));
+        let configured = choice.entry.and_then(position);
+        if let Some(registry) = configured.and_then(|index| self.configured.get(index)) {
+            return Ok(Arc::clone(registry));
         }
-        let client = Registry::new(&self.net, endpoint.clone(), Arc::clone(&self.store));
-        let client = Arc::new(client.map_err(|error| anyhow::anyhow!(chain(&error)))?);
-        clients.insert(key, Arc::clone(&client));
-        Ok(client)
+        let mut inferred = self.inferred.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(registry) = inferred.get(&*choice.api_url) {
+            return Ok(Arc::clone(registry));
+        }
+        let mut endpoint = Endpoint::parse(&choice.api_url)?;
+        let limit = choice.requests_per_second_max.and_then(NonZeroU32::new);
+        endpoint.requests_per_second_max = self.limit.or(limit);
+        let registry = Registry::new(&self.net, endpoint, Arc::clone(&self.store));
+        let registry = Arc::new(registry.map_err(|error| anyhow::anyhow!(chain(&error)))?);
+        inferred.insert(choice.api_url.to_string(), Arc::clone(&registry));
+        Ok(registry)
     }
 }
 
-/// The path behind `/v2/`.
-fn repository_name(entry: Option<&RegistryConf>, canonical: &Canonical, name: &str) -> String {
-    let namespace = entry.and_then(|entry| entry.default_namespace.as_deref());
-    match (entry, namespace) {
-        (_, Some(namespace)) if !name.contains('/') => format!("{namespace}/{name}"),
-        // A default registry that is not Docker Hub serves names as they are written.
-        (Some(entry), _) if entry.is_default && canonical.registry == DOCKER_HUB.0 => {
-            name.to_owned()
-        }
-        _ => canonical.repository.clone(),
+fn named(entry: &RegistryConf) -> String {
+    format!("registry `{}` (line {})", entry.name, entry.line)
+}
+
+/// The address in an API URL that names one: the operator may mean a link-local one.
+fn literal_address(entry: &RegistryConf) -> Option<IpAddr> {
+    let url = url::Url::parse(&entry.api_url).ok()?;
+    match url.host()? {
+        url::Host::Ipv4(address) => Some(address.into()),
+        url::Host::Ipv6(address) => Some(address.into()),
+        url::Host::Domain(_) => None,
     }
 }
 
 fn endpoint_of(entry: &RegistryConf) -> anyhow::Result<Endpoint> {
-    let named = || format!("registry `{}` (line {})", entry.name, entry.line);
-    let mut endpoint = Endpoint::parse(&entry.api_url).with_context(named)?;
+    let mut endpoint = Endpoint::parse(&entry.api_url).with_context(|| named(entry))?;
     endpoint.requests_per_second_max = entry.requests_per_second_max.and_then(NonZeroU32::new);
     let mut roots = Vec::new();
     if !entry.insecure {
         if let Some(path) = &entry.ca_file {
             let pem = std::fs::read(path)
-                .with_context(|| format!("{}: `ca_file` `{path}` cannot be read", named()))?;
+                .with_context(|| format!("{}: `ca_file` `{path}` cannot be read", named(entry)))?;
             roots.push(pem);
         }
         roots.extend(entry.ca_data.as_ref().map(|text| text.as_bytes().to_vec()));
@@ -241,16 +225,5 @@ fn endpoint_of(entry: &RegistryConf) -> anyhow::Result<Endpoint> {
         extra_roots_pem: roots,
         insecure: entry.insecure,
     };
-    Ok(endpoint)
-}
-
-/// A registry that is not configured: HTTPS, anonymous, the system's roots.
-fn inferred(canonical: &Canonical) -> anyhow::Result<Endpoint> {
-    let (api_url, limit) = match canonical.registry.as_str() {
-        host if host == DOCKER_HUB.0 => (DOCKER_HUB.1.to_owned(), DOCKER_HUB_LIMIT),
-        host => (format!("https://{host}"), INFERRED_LIMIT),
-    };
-    let mut endpoint = Endpoint::parse(&api_url)?;
-    endpoint.requests_per_second_max = NonZeroU32::new(limit);
     Ok(endpoint)
 }

@@ -135,11 +135,11 @@ fn endpoint_by_rule(conf: &RegistriesConf, image: &str) -> (&'static str, Value)
     let segments: Vec<&str> = full.split('/').collect();
     let mut best: Option<(usize, &RegistryConf)> = None;
     for entry in &conf.registries {
-        let prefix: Vec<&str> = entry
-            .prefix
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .collect();
+        let text = match entry.prefix.as_str() {
+            "index.docker.io" | "registry-1.docker.io" => "docker.io",
+            other => other,
+        };
+        let prefix: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
         let serves = segments.starts_with(&prefix);
         let beats = best.is_none_or(|(length, _)| prefix.len() >= length);
         if serves && beats && !(prefix.is_empty() && segments[0] == "docker.io") {
@@ -153,7 +153,8 @@ fn endpoint_by_rule(conf: &RegistriesConf, image: &str) -> (&'static str, Value)
     };
     let value = match best {
         Some((_, entry)) => {
-            let hub = (entry.api_url == HUB).then_some("library");
+            let hub = entry.api_url == HUB || entry.prefix.ends_with("docker.io");
+            let hub = hub.then_some("library");
             let namespace = entry
                 .default_namespace
                 .as_deref()
