@@ -313,10 +313,10 @@ fn remote(scheme: Scheme, authority: &str, path: &str) -> Result<GitUrl, &'stati
     })
 }
 
-/// A user that SSH would read as an option, or that would end the user part of the URL.
+/// A user that a program would read as an option, or that would end the user part of an SSH URL.
 fn bad_user(scheme: Scheme, user: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '~');
-    scheme == Scheme::Ssh && (user.starts_with('-') || !user.chars().all(plain))
+    user.starts_with('-') || (scheme == Scheme::Ssh && !user.chars().all(plain))
 }
 
 fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
