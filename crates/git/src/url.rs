@@ -239,7 +239,12 @@ fn parse(text: &str) -> Result<GitUrl, &'static str> {
     if text.starts_with('/') {
         return local(text);
     }
-    if text.contains("::") && !text.contains('[') {
+    // Only an IPv6 address, which stands in brackets, may hold two colons in a row.
+    if text
+        .split('[')
+        .next()
+        .is_some_and(|plain| plain.contains("::"))
+    {
         return Err("transport helpers are not");
     }
     let (authority, path) = scp_parts(text).ok_or("it has neither a scheme nor a host")?;
