@@ -82,7 +82,7 @@ pub(super) fn git_urls(bytes: &[u8]) {
     };
     let for_git = url.for_git();
     assert!(
-        !for_git.starts_with('-') && !for_git.contains("::ext"),
+        !for_git.starts_with('-') && !names_a_helper(&for_git),
         "{for_git}"
     );
     assert!(!for_git.chars().any(char::is_control), "{for_git:?}");
@@ -128,4 +128,11 @@ pub(super) fn branches(bytes: &[u8]) {
     assert!(!name.chars().any(|c| c.is_ascii_control()), "{name:?}");
     let bad_part = |part: &str| part.starts_with('.') || part.ends_with(".lock");
     assert!(!name.split('/').any(bad_part), "{name:?}");
+}
+
+/// `<helper>::<address>`; gitremote-helpers(7).
+fn names_a_helper(url: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    url.split_once("::")
+        .is_some_and(|(helper, _)| helper.chars().all(plain))
 }
