@@ -211,3 +211,48 @@ pub const HELPER_DEADLINE_SECS: u64 = 10;
 pub const HELPER_PAUSE_SECS: u64 = 5;
 /// Bytes that a credential helper may print. Tokens of clouds have about 4 KiB.
 pub const HELPER_OUTPUT_BYTES_MAX: usize = 64 * 1024;
+
+// Evidence and trust (`registry::referrers`, `trust`).
+
+/// Referrers of one digest, in manifests. Popular images carry dozens; a stranger who may push can add any number.
+pub const REFERRERS_MAX: usize = 200;
+/// Pages of one referrers listing, in pages.
+pub const REFERRERS_PAGES_MAX: usize = 20;
+/// Bytes of one referrers page or fallback index.
+pub const REFERRERS_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Layers read of one signature or attestation manifest, in layers: legacy cosign adds a layer for each signature.
+pub const EVIDENCE_LAYERS_MAX: usize = 100;
+/// Items of evidence read for one digest over all ways, in items.
+pub const EVIDENCE_ITEMS_MAX: usize = 400;
+/// Bytes of one bundle, payload or envelope: SBOM attestations of large images reach some MiB.
+pub const EVIDENCE_BLOB_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of all evidence of one digest.
+pub const EVIDENCE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the annotations of one layer: a certificate, its chain and a log entry take about 20 KiB.
+pub const EVIDENCE_ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
+/// Platforms of one index whose signatures are read, in manifests.
+pub const EVIDENCE_PLATFORMS_MAX: usize = 32;
+/// Candidates of one slot that are judged in one cycle, in candidates, best first.
+pub const CANDIDATES_JUDGED_MAX: usize = 20;
+/// Log entries of one bundle, in entries.
+pub const LOG_ENTRIES_MAX: usize = 8;
+/// Signed timestamps of one bundle, in tokens.
+pub const TIMESTAMPS_MAX: usize = 8;
+/// Certificates of one chain, in certificates.
+pub const CHAIN_CERTIFICATES_MAX: usize = 8;
+/// Verdicts that are remembered, in verdicts.
+pub const VERDICTS_MAX: usize = 20_000;
+/// Bytes of one policy document.
+pub const POLICY_BYTES_MAX: usize = 256 * 1024;
+/// Policies that are in force at once, in documents.
+pub const POLICIES_MAX: usize = 500;
+/// Authorities of one policy, in authorities.
+pub const AUTHORITIES_MAX: usize = 64;
+/// Bytes of one pattern or regular expression in a policy.
+pub const POLICY_PATTERN_BYTES_MAX: usize = 1024;
+/// Bytes of one public key file or `trusted_root.json`.
+pub const TRUST_MATERIAL_BYTES_MAX: usize = 1024 * 1024;
+/// Longest life of an exception, in seconds: 30 days.
+pub const EXCEPTION_SECS_MAX: i64 = 30 * 24 * 60 * 60;
+/// How long an expired trust root may still be used while its repository cannot be reached, in seconds: three days.
+pub const TRUST_ROOT_GRACE_SECS: i64 = 3 * 24 * 60 * 60;

@@ -1,0 +1,153 @@
+//! What a registry holds about one digest besides the image: signatures and attestations, unjudged.
+//!
+//! Nothing here is believed. Whoever may push may put anything here, so an item is bytes with the place they came from, and
+//! only `sealift_trust::judge` makes something of them. What could not be read whole is a [`Gap`]: evidence with a gap is
+//! incomplete, and that is never the same as "there is no signature".
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::digest::Digest;
+use crate::reason::Reason;
+
+/// Everything that was found for one subject digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The digest that was asked about: an index or a platform's manifest.
+    pub subject: Digest,
+    /// What was found, in a fixed order (by repository, carrier, layer), each once.
+    pub items: Vec<Item>,
+    /// What could not be read. Empty means that everything there is was seen.
+    pub gaps: Vec<Gap>,
+}
+
+/// One signature or attestation as it lies in the registry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item {
+    /// Where it was found.
+    pub place: Place,
+    /// What it is.
+    pub form: Form,
+}
+
+/// Where an item was found, for messages and events.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Registry and repository, canonical.
+    pub repository: String,
+    /// By which way.
+    pub way: Way,
+    /// The manifest that carries it.
+    pub manifest: Digest,
+    /// Position of the layer in that manifest.
+    pub layer: usize,
+}
+
+/// The ways to evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// The referrers API, or its fallback tag `sha256-<hex>`. OCI distribution-spec v1.1, "Listing Referrers".
+    Referrers,
+    /// The tag `sha256-<hex>.sig` (cosign).
+    SignatureTag,
+    /// The tag `sha256-<hex>.att` (cosign).
+    AttestationTag,
+}
+
+/// The forms that are read, by what the manifest and its layer say of themselves.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// A Sigstore bundle, as JSON. Media types `application/vnd.dev.sigstore.bundle…`.
+    Bundle(Arc<[u8]>),
+    /// A simple signing payload; its signature and what proves it stand in the layer's annotations.
+    SimpleSigning {
+        /// The signed bytes.
+        payload: Arc<[u8]>,
+        /// Annotations of the layer.
+        annotations: BTreeMap<String, String>,
+    },
+    /// A DSSE envelope without a bundle around it; what proves it stands in the layer's annotations.
+    Envelope {
+        /// The envelope, as JSON.
+        envelope: Arc<[u8]>,
+        /// Annotations of the layer.
+        annotations: BTreeMap<String, String>,
+    },
+    /// Something that hangs on the image and that this version does not read, such as a Notation signature.
+    Unread {
+        /// The artifact's type, as its manifest says.
+        artifact_type: String,
+    },
+}
+
+/// Something that could not be read, so that the evidence is not whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gap {
+    /// What was asked for, for example `sha256-….sig in ghcr.io/acme/shop`.
+    pub asked: String,
+    /// Why it is not there.
+    pub reason: Reason,
+    /// The same for people.
+    pub detail: String,
+}
+
+impl Evidence {
+    /// Evidence about a digest that nothing hangs on.
+    #[must_use]
+    pub const fn none(subject: Digest) -> Self {
+        Self {
+            subject,
+            items: Vec::new(),
+            gaps: Vec::new(),
+        }
+    }
+
+    /// SHA-256 over all that judging depends on, so that a verdict can be remembered under it.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        let mut text = format!("{}\n", self.subject);
+        for Item { place, form } in &self.items {
+            text.push_str(&format!(
+                "{} {:?} {} {} {}\n",
+                place.repository,
+                place.way,
+                place.manifest,
+                place.layer,
+                form.digest()
+            ));
+        }
+        for gap in &self.gaps {
+            text.push_str(&format!("gap {} {}\n", gap.asked, gap.reason));
+        }
+        Digest::of(text.as_bytes())
+    }
+}
+
+impl Form {
+    /// SHA-256 over the form's content, annotations included.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let annotated = |kind: &str, bytes: &[u8], annotations: &BTreeMap<String, String>| {
+            let mut text = format!("{kind} {}\n", Digest::of(bytes));
+            for (name, value) in annotations {
+                let (name, value) = (Digest::of(name.as_bytes()), Digest::of(value.as_bytes()));
+                text.push_str(&format!("{name} {value}\n"));
+            }
+            Digest::of(text.as_bytes())
+        };
+        match self {
+            Self::Bundle(bytes) => annotated("bundle", bytes, &BTreeMap::new()),
+            Self::SimpleSigning {
+                payload,
+                annotations,
+            } => annotated("simple-signing", payload, annotations),
+            Self::Envelope {
+                envelope,
+                annotations,
+            } => annotated("envelope", envelope, annotations),
+            Self::Unread { artifact_type } => {
+                annotated("unread", artifact_type.as_bytes(), &BTreeMap::new())
+            }
+        }
+    }
+}
