@@ -10,4 +10,5 @@
 
 pub mod git;
 pub mod registry;
+pub mod signed;
 pub mod world;

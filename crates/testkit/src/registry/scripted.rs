@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use base64::Engine as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::image::{Artifact, digest_of};
+use super::image::{Artifact, OCI_INDEX, descriptor, digest_of};
 use super::tls::Authority;
 pub use super::wire::Recorded;
 use super::wire::{self, Manner, Reply};
@@ -81,6 +81,9 @@ struct State {
     rules: Vec<Rule>,
     requests: Vec<Recorded>,
     tags: BTreeMap<String, BTreeMap<String, String>>,
+    referrers_page: Option<usize>,
+    /// Descriptors by repository and subject.
+    referrers: BTreeMap<(String, String), Vec<Value>>,
     manifests: BTreeMap<String, (String, Vec<u8>)>,
     blobs: BTreeMap<String, Vec<u8>>,
     tokens: BTreeSet<(String, String)>,
@@ -198,6 +201,27 @@ impl ScriptedRegistry {
         state.store(artifact);
         let tags = state.tags.entry(repository.to_owned()).or_default();
         tags.insert(tag.to_owned(), artifact.manifest.digest.clone());
+    }
+
+    /// Has the referrers API from now on, with at most `page` descriptors a page.
+    pub fn set_referrers(&self, page: usize) {
+        self.state().referrers_page = Some(page);
+    }
+
+    /// Stores `artifact`, which names a subject, and lists it among that subject's referrers.
+    pub fn attach(&self, repository: &str, artifact: &Artifact) {
+        let manifest: Value = serde_json::from_slice(&artifact.manifest.bytes).expect("JSON");
+        let subject = manifest["subject"]["digest"].as_str().expect("a subject");
+        self.state().store(artifact);
+        let entry = descriptor(&artifact.media_type, &artifact.manifest);
+        self.list_referrer(repository, subject, entry);
+    }
+
+    /// Lists `descriptor` among the referrers of `subject`, true or not.
+    pub fn list_referrer(&self, repository: &str, subject: &str, descriptor: Value) {
+        let key = (repository.to_owned(), subject.to_owned());
+        let mut state = self.state();
+        state.referrers.entry(key).or_default().push(descriptor);
     }
 
     /// Takes a tag away.
@@ -361,7 +385,7 @@ impl State {
         let Some(rest) = request.path.strip_prefix("/v2/") else {
             return Reply::new(404);
         };
-        let repository = ["/tags/", "/manifests/", "/blobs/"]
+        let repository = ["/tags/", "/manifests/", "/blobs/", "/referrers/"]
             .iter()
             .find_map(|part| rest.rsplit_once(part));
         let Some((repository, last)) = repository else {
@@ -374,6 +398,8 @@ impl State {
             self.listing(request, repository)
         } else if rest.contains("/manifests/") {
             self.manifest(repository, last)
+        } else if rest.contains("/referrers/") {
+            self.referrers(request, repository, last)
         } else {
             let blob = self.blobs.get(last);
             blob.map_or(Reply::new(404), |bytes| Reply {
@@ -471,6 +497,30 @@ impl State {
             return Reply::new(304).header("ETag", etag);
         }
         reply.header("ETag", etag)
+    }
+
+    fn referrers(&self, request: &Recorded, repository: &str, subject: &str) -> Reply {
+        let Some(size) = self.referrers_page else {
+            return Reply::new(404).json(&json!({ "errors": [{ "code": "MANIFEST_UNKNOWN" }] }));
+        };
+        let key = (repository.to_owned(), subject.to_owned());
+        let all = self.referrers.get(&key).map_or(&[][..], Vec::as_slice);
+        let start = url::form_urlencoded::parse(request.query.as_bytes())
+            .find(|(key, _)| key == "start")
+            .map_or(0, |(_, start)| start.parse().unwrap_or(0));
+        let end = all.len().min(start + size);
+        let page = all.get(start..end).unwrap_or_default();
+        let body = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": page });
+        let reply = Reply::new(200)
+            .json(&body)
+            .header("Content-Type", OCI_INDEX);
+        match end < all.len() {
+            true => {
+                let next = format!("</v2/{repository}/referrers/{subject}?start={end}>");
+                reply.header("Link", format!("{next}; rel=\"next\""))
+            }
+            false => reply,
+        }
     }
 
     fn manifest(&self, repository: &str, reference: &str) -> Reply {
