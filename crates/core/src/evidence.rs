@@ -4,10 +4,11 @@
 //! only `sealift_trust::judge` makes something of them. What could not be read whole is a [`Gap`]: evidence with a gap is
 //! incomplete, and that is never the same as "there is no signature".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::digest::Digest;
+use crate::limits;
 use crate::reason::Reason;
 
 /// Everything that was found for one subject digest.
@@ -102,6 +103,42 @@ impl Evidence {
         }
     }
 
+    /// What was found in several places about one subject, as one: equal content counts once and keeps the place that was given
+    /// first, gaps all stay. More than [`limits::EVIDENCE_ITEMS_MAX`] items are a gap.
+    #[must_use]
+    pub fn merged<'a>(subject: Digest, parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut merged = Self::none(subject);
+        let mut gaps = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        for part in parts.into_iter().filter(|part| part.subject == subject) {
+            gaps.extend(part.gaps.iter().cloned());
+            for item in &part.items {
+                // All that is known of an unread item is its manifest.
+                let carrier = match item.form {
+                    Form::Unread { .. } => Some(item.place.manifest),
+                    _ => None,
+                };
+                if seen.insert((item.form.digest(), carrier)) {
+                    merged.items.push(item.clone());
+                }
+            }
+        }
+        if merged.items.len() > limits::EVIDENCE_ITEMS_MAX {
+            // Items that nobody reads go before those that may be signatures.
+            let unread = |item: &Item| matches!(item.form, Form::Unread { .. });
+            merged.items.sort_by_key(unread);
+            merged.items.truncate(limits::EVIDENCE_ITEMS_MAX);
+            gaps.insert(Gap {
+                asked: format!("what hangs on {subject}"),
+                reason: Reason::EvidenceLimit,
+                detail: format!("more than {} items", limits::EVIDENCE_ITEMS_MAX),
+            });
+        }
+        merged.items.sort();
+        merged.gaps = gaps.into_iter().collect();
+        merged
+    }
+
     /// SHA-256 over all that judging depends on, so that a verdict can be remembered under it.
     #[must_use]
     pub fn hash(&self) -> Digest {
@@ -149,5 +186,77 @@ impl Form {
                 annotated("unread", artifact_type.as_bytes(), &BTreeMap::new())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject() -> Digest {
+        Digest::of(b"image")
+    }
+
+    fn item(repository: &str, layer: usize, form: Form) -> Item {
+        let place = Place {
+            repository: repository.to_owned(),
+            way: Way::Referrers,
+            manifest: Digest::of(b"manifest"),
+            layer,
+        };
+        Item { place, form }
+    }
+
+    fn bundle(text: &str) -> Form {
+        Form::Bundle(text.as_bytes().into())
+    }
+
+    fn evidence(items: Vec<Item>) -> Evidence {
+        Evidence {
+            items,
+            ..Evidence::none(subject())
+        }
+    }
+
+    #[test]
+    fn equal_content_of_two_places_counts_once_and_every_gap_stays() {
+        let gap = |asked: &str| Gap {
+            asked: asked.to_owned(),
+            reason: Reason::RateLimited,
+            detail: String::new(),
+        };
+        let mut first = evidence(vec![item("b", 0, bundle("x"))]);
+        first.gaps = vec![gap("one")];
+        let mut second = evidence(vec![item("a", 0, bundle("x")), item("a", 1, bundle("y"))]);
+        second.gaps = vec![gap("one"), gap("two")];
+        let merged = Evidence::merged(subject(), [&first, &second]);
+        let expected = [item("a", 1, bundle("y")), item("b", 0, bundle("x"))];
+        assert_eq!(merged.items, expected);
+        assert_eq!(merged.gaps, [gap("one"), gap("two")]);
+    }
+
+    #[test]
+    fn evidence_about_another_subject_is_not_merged() {
+        let other = Evidence {
+            items: vec![item("a", 0, bundle("x"))],
+            ..Evidence::none(Digest::of(b"another image"))
+        };
+        let merged = Evidence::merged(subject(), [&other]);
+        assert_eq!(merged, Evidence::none(subject()));
+    }
+
+    #[test]
+    fn more_items_than_the_limit_are_a_gap_and_unread_ones_go_first() {
+        let max = limits::EVIDENCE_ITEMS_MAX;
+        let unread = Form::Unread {
+            artifact_type: "a".to_owned(),
+        };
+        let bundles = |count: usize| (0..count).map(|n| item("b", n, bundle(&n.to_string())));
+        let whole = Evidence::merged(subject(), [&evidence(bundles(max).collect())]);
+        assert_eq!((whole.items.len(), whole.gaps.len()), (max, 0));
+        let items = std::iter::once(item("a", 0, unread)).chain(bundles(max));
+        let cut = Evidence::merged(subject(), [&evidence(items.collect())]);
+        assert_eq!(cut.items, whole.items);
+        assert_eq!(cut.gaps[0].reason, Reason::EvidenceLimit);
     }
 }

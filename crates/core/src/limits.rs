@@ -230,6 +230,15 @@ pub const EVIDENCE_BLOB_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const EVIDENCE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of the annotations of one layer: a certificate, its chain and a log entry take about 20 KiB.
 pub const EVIDENCE_ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
+/// Seconds that reading all evidence of one digest in one repository may take: what a registry that drips has not sent by then
+/// is a gap.
+pub const EVIDENCE_SECS_MAX: u64 = 120;
+/// Manifests or blobs in flight for one digest's evidence, in requests: with the bound of each this bounds memory.
+pub const EVIDENCE_FETCHES_MAX: usize = 8;
+/// Bytes of evidence kept in memory between looks, for all digests.
+pub const EVIDENCE_CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Manifests that the `index.json` of an image layout may list: one image with all that hangs on it has dozens.
+pub const LAYOUT_MANIFESTS_MAX: usize = 2_000;
 /// Platforms of one index whose signatures are read, in manifests.
 pub const EVIDENCE_PLATFORMS_MAX: usize = 32;
 /// Candidates of one slot that are judged in one cycle, in candidates, best first.

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Kind {
     /// A page of a tag list.
     Listing,
+    /// A page of a referrers listing.
+    Referrers,
     /// A digest by `HEAD`.
     ManifestHead,
     /// A manifest or index.
@@ -24,8 +26,9 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Listing,
+        Self::Referrers,
         Self::ManifestHead,
         Self::ManifestGet,
         Self::Blob,
@@ -39,6 +42,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Listing => "listing",
+            Self::Referrers => "referrers",
             Self::ManifestHead => "manifest-head",
             Self::ManifestGet => "manifest-get",
             Self::Blob => "blob",
