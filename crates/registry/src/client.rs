@@ -22,6 +22,7 @@ use crate::access::Access;
 use crate::challenge::challenges;
 use crate::endpoint::Endpoint;
 use crate::error::RegistryError;
+use crate::evidence::Discoveries;
 use crate::name::RepositoryName;
 use crate::realm;
 use crate::session::{Offer, Scheme, Session, Token, choose};
@@ -33,6 +34,7 @@ pub struct Registry {
     pub(crate) endpoint: Endpoint,
     pub(crate) store: Arc<Store>,
     pub(crate) listings: Listings,
+    pub(crate) discoveries: Discoveries,
     client: Client,
     sessions: Mutex<BTreeMap<Box<str>, Arc<Session>>>,
 }
@@ -67,6 +69,7 @@ impl Registry {
             endpoint,
             store,
             listings: Listings::default(),
+            discoveries: Discoveries::default(),
             client,
             sessions: Mutex::default(),
         })

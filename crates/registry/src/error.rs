@@ -117,6 +117,34 @@ pub enum RegistryError {
         /// What is wrong.
         why: String,
     },
+    /// Content that holds more than is read.
+    #[error("{what} of `{host}` holds more than {limit} {unit}; nothing was concluded from it")]
+    TooMuch {
+        /// Host and port, or folder.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// The bound.
+        limit: usize,
+        /// What it counts.
+        unit: &'static str,
+    },
+    /// A file that is larger than it may be.
+    #[error("`{what}` is larger than {limit_bytes} bytes; it was not read further")]
+    TooLarge {
+        /// The file.
+        what: String,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A folder that should be an image layout.
+    #[error("`{path}` cannot be read as part of an OCI image layout: {why}")]
+    Layout {
+        /// The folder or file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A manifest of a kind that is not supported.
     #[error("{what} of `{host}` is {kind}, which is not supported")]
     Unsupported {
@@ -142,7 +170,11 @@ impl RegistryError {
             Self::RealmForbidden { .. } => Reason::RealmForbidden,
             Self::CredentialUnavailable { .. } => Reason::CredentialUnavailable,
             Self::DigestMismatch { .. } => Reason::DigestMismatch,
-            Self::Unreadable { .. } | Self::Unsupported { .. } => Reason::MetadataUnreadable,
+            Self::TooLarge { .. } => Reason::BodyTooLarge,
+            Self::TooMuch { .. } => Reason::EvidenceLimit,
+            Self::Unreadable { .. } | Self::Unsupported { .. } | Self::Layout { .. } => {
+                Reason::MetadataUnreadable
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! OCI distribution client: what a registry says, bounded, checked and remembered.
 //!
-//! Here: tag lists, manifests, configurations, credentials, challenges, caches. Not here: policy, choice,
+//! Here: tag lists, manifests, configurations, evidence, image layouts, credentials, challenges, caches. Not here: policy, choice,
 //! trust, YAML, Git, sockets (those are `sealift-net`'s). OCI distribution-spec v1.1, image-spec v1.1.
 
 mod access;
@@ -8,7 +8,9 @@ mod challenge;
 mod client;
 mod endpoint;
 mod error;
+mod evidence;
 mod flight;
+mod layout;
 mod link;
 mod manifest;
 mod memory;
@@ -25,6 +27,8 @@ pub use challenge::{Challenge, challenges};
 pub use client::Registry;
 pub use endpoint::Endpoint;
 pub use error::RegistryError;
+pub use evidence::{Carrier, EvidenceSource, Layer, PlatformManifest, Referrers, evidence_of};
+pub use layout::Layout;
 pub use manifest::{Descriptor, Manifest, ManifestKind, ManifestProblem};
 pub use memory::Observation;
 pub use metadata::{Freshness, Resolved, Wanted};

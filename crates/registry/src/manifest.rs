@@ -166,9 +166,19 @@ pub(crate) fn parse(digest: Digest, bytes: Bytes) -> Result<Manifest, ManifestPr
 fn is_left_out(raw: &RawDescriptor) -> bool {
     let unknown =
         |platform: &RawPlatform| platform.os == "unknown" && platform.architecture == "unknown";
-    let nested = raw.media_type.ends_with("image.index.v1+json")
-        || raw.media_type.ends_with("manifest.list.v2+json");
-    nested || raw.platform.as_ref().is_some_and(unknown)
+    is_nested(raw) || raw.platform.as_ref().is_some_and(unknown)
+}
+
+fn is_nested(raw: &RawDescriptor) -> bool {
+    raw.media_type.ends_with("image.index.v1+json")
+        || raw.media_type.ends_with("manifest.list.v2+json")
+}
+
+/// Whether a readable index names indexes, which [`ManifestKind::Index`] leaves out.
+pub(crate) fn nests_indexes(bytes: &[u8]) -> bool {
+    let document = serde_json::from_slice::<Document>(bytes).ok();
+    let manifests = document.and_then(|document| document.manifests);
+    manifests.is_some_and(|manifests| manifests.iter().any(is_nested))
 }
 
 fn descriptor(raw: RawDescriptor) -> Result<Descriptor, ManifestProblem> {

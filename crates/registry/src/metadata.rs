@@ -252,7 +252,7 @@ impl Registry {
     }
 
     /// `None`: it is no image (a chart, a bill of materials).
-    async fn image(
+    pub(crate) async fn image(
         &self,
         repository: &RepositoryName,
         digest: Digest,
@@ -352,7 +352,7 @@ impl Registry {
         Ok(Some(digest))
     }
 
-    fn manifest_url(
+    pub(crate) fn manifest_url(
         &self,
         repository: &RepositoryName,
         tag: &str,
@@ -367,7 +367,7 @@ impl Registry {
     }
 
     /// The body of a good answer, if it is what it should be, and what its header says it is.
-    fn checked(
+    pub(crate) fn checked(
         &self,
         response: Response,
         expected: Digest,
@@ -405,7 +405,7 @@ impl Registry {
         }
     }
 
-    fn unreadable(&self, what: &str, why: &str) -> RegistryError {
+    pub(crate) fn unreadable(&self, what: &str, why: &str) -> RegistryError {
         RegistryError::Unreadable {
             host: self.host().to_owned(),
             what: what.to_owned(),

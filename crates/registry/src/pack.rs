@@ -16,6 +16,12 @@ use sealift_core::limits;
 
 const MAGIC: &[u8; 16] = b"sealift-cache-1\n";
 const HEAD_BYTES: usize = 4 + 32 + 32;
+/// Bytes of the largest record, one blob of evidence; a larger length is damage.
+const RECORD_BYTES_MAX: usize = limits::EVIDENCE_BLOB_BYTES_MAX;
+const _: () = assert!(
+    RECORD_BYTES_MAX >= limits::MANIFEST_BYTES_MAX
+        && RECORD_BYTES_MAX >= limits::IMAGE_CONFIG_BYTES_MAX
+);
 /// Appended records are written in pieces of about this size.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -159,9 +165,7 @@ fn scan(file: &mut File) -> io::Result<(Vec<(Key, (u64, u32))>, u64)> {
         };
         let offset = at + HEAD_BYTES as u64;
         let end = offset + u64::from(length);
-        if end > size
-            || length as usize > limits::MANIFEST_BYTES_MAX.max(limits::IMAGE_CONFIG_BYTES_MAX)
-        {
+        if end > size || length as usize > RECORD_BYTES_MAX {
             break;
         }
         let key = (Digest::from_raw(scope), Digest::from_raw(digest));

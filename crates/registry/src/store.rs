@@ -51,12 +51,26 @@ impl Weighter<Key, Content> for ContentBytes {
     }
 }
 
+/// Bytes that were read, or why not.
+type Read = Result<Arc<[u8]>, RegistryError>;
+
+#[derive(Clone)]
+struct EvidenceBytes;
+
+impl Weighter<Key, Arc<[u8]>> for EvidenceBytes {
+    fn weight(&self, _: &Key, bytes: &Arc<[u8]>) -> u64 {
+        bytes.len() as u64 + 256
+    }
+}
+
 /// The caches of a process, shared by all its registries.
 pub struct Store {
     folder: Option<PathBuf>,
     content: Cache<Key, Content, ContentBytes>,
+    evidence: Cache<Key, Arc<[u8]>, EvidenceBytes>,
     pack: OnceLock<Option<Mutex<Pack>>>,
     memories: Mutex<BTreeMap<Digest, Arc<TagMemory>>>,
+    pub(crate) evidence_flights: Flights<(Key, usize), Read>,
     pub(crate) flights: Flights<Key, Result<Content, RegistryError>>,
 }
 
@@ -81,8 +95,15 @@ impl Store {
         Self {
             folder,
             content: Cache::with_weighter(10_000, bytes, ContentBytes),
+            // So few items expected make one shard, and only in one shard the largest blob has room.
+            evidence: Cache::with_weighter(
+                32,
+                limits::EVIDENCE_CACHE_BYTES_MAX as u64,
+                EvidenceBytes,
+            ),
             pack: OnceLock::new(),
             memories: Mutex::default(),
+            evidence_flights: Flights::default(),
             flights: Flights::default(),
         }
     }
@@ -126,6 +147,21 @@ impl Store {
         self.content.get(key)
     }
 
+    /// Bytes of a manifest or blob that may be evidence, from memory or disk. They have the digest in `key`.
+    pub(crate) fn evidence(&self, key: &Key) -> Option<Arc<[u8]>> {
+        self.evidence.get(key).or_else(|| {
+            let bytes: Arc<[u8]> = self.stored_bytes(key)?.as_ref().into();
+            self.evidence.insert(*key, Arc::clone(&bytes));
+            Some(bytes)
+        })
+    }
+
+    /// Keeps checked bytes that may be evidence.
+    pub(crate) fn keep_evidence(&self, key: Key, bytes: Arc<[u8]>) {
+        self.keep_bytes(key, &bytes);
+        self.evidence.insert(key, bytes);
+    }
+
     /// The bytes under `key` on disk, checked against their digest.
     pub(crate) fn stored_bytes(&self, key: &Key) -> Option<Bytes> {
         let pack = self.pack()?;
@@ -164,4 +200,28 @@ impl Store {
 /// One registry and one credential source.
 pub(crate) fn scope(endpoint: &Endpoint, access: &Access) -> Digest {
     Digest::of(format!("{}\0{}", endpoint.api_url, access.id()).as_bytes())
+}
+
+/// The same for evidence: apart, since images are kept as parsed, and a stranger may list an image as its own signature.
+pub(crate) fn evidence_scope(endpoint: &Endpoint, access: &Access) -> Digest {
+    Digest::of(format!("{}\0evidence", scope(endpoint, access)).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_in_memory_is_bounded_and_the_largest_blob_has_room() {
+        let store = Store::in_memory();
+        let one: Arc<[u8]> = vec![0; limits::EVIDENCE_BLOB_BYTES_MAX].into();
+        let key = |n: usize| (Digest::of(b"scope"), Digest::of(&n.to_be_bytes()));
+        for n in 0..20 {
+            store.keep_evidence(key(n), Arc::clone(&one));
+            assert!(store.evidence(&key(n)).is_some());
+        }
+        let kept = (0..20).filter(|n| store.evidence(&key(*n)).is_some());
+        let bytes = kept.count() * one.len();
+        assert!(bytes <= limits::EVIDENCE_CACHE_BYTES_MAX, "{bytes}");
+    }
 }

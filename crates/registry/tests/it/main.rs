@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod credentials;
+mod evidence;
+mod layout;
 mod listing;
 mod metadata;
 mod remembering;
