@@ -1,7 +1,7 @@
 //! A small read-only registry that serves OCI image layouts on loopback: for the demo, and for tests of the program.
 //!
-//! One layout a repository, in the folder of its name. Listings are paged, by `n` and `Link`. OCI distribution-spec v1.1,
-//! "Pull" and "Content Discovery"; image-spec v1.1, "Image Layout".
+//! One layout a repository, in the folder of its name. Tag lists are paged, by `n` and `Link`; referrers are what `index.json`
+//! lists and that names a subject. OCI distribution-spec v1.1, "Pull" and "Content Discovery"; image-spec v1.1, "Image Layout".
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use sealift_core::digest::Digest;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// Tags on one page at most. Small, so that a small world has pages.
 const PAGE_TAGS_MAX: usize = 3;
 
@@ -57,7 +58,7 @@ async fn answer(
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let path = uri.path().strip_prefix("/v2/").unwrap_or_default();
-    let kinds = ["/tags/list", "/manifests/", "/blobs/"];
+    let kinds = ["/tags/list", "/manifests/", "/blobs/", "/referrers/"];
     let found = kinds
         .iter()
         .find_map(|kind| Some((*kind, path.rsplit_once(kind)?)));
@@ -66,6 +67,7 @@ async fn answer(
         Some(("/tags/list", (name, ""))) => Some(layouts.tags(name, &paging)),
         Some(("/manifests/", (name, reference))) => layouts.manifest(name, reference),
         Some(("/blobs/", (name, digest))) => layouts.blob(name, digest),
+        Some(("/referrers/", (name, digest))) => layouts.referrers(name, digest),
         _ => None,
     }
     .unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
@@ -155,11 +157,46 @@ impl Layouts {
         Some(content(digest, &media_type, bytes))
     }
 
+    /// Every listed manifest that is about `subject`, on one page. An image that nothing is about has an empty list.
+    fn referrers(&self, name: &str, subject: &str) -> Option<Response> {
+        let subject: Digest = subject.parse().ok()?;
+        let folder = self.root.join(name);
+        let entries = self.index(name)?.manifests;
+        let about: Vec<serde_json::Value> = entries
+            .iter()
+            .filter_map(|entry| referrer(&folder, entry.digest, subject))
+            .collect();
+        let body = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": about,
+        });
+        let headers = [(header::CONTENT_TYPE, OCI_INDEX)];
+        Some((headers, body.to_string()).into_response())
+    }
+
     fn blob(&self, name: &str, digest: &str) -> Option<Response> {
         let digest = digest.parse().ok()?;
         let bytes = read_blob(&self.root.join(name), digest)?;
         Some(content(digest, "application/octet-stream", bytes))
     }
+}
+
+/// The descriptor of the manifest `digest`, if it is about `subject`.
+fn referrer(layout: &Path, digest: Digest, subject: Digest) -> Option<serde_json::Value> {
+    let bytes = read_blob(layout, digest)?;
+    let manifest: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    let named = manifest.get("subject")?.get("digest")?.as_str()?;
+    if named != subject.to_string() {
+        return None;
+    }
+    let mut descriptor = serde_json::json!({ "digest": digest.to_string(), "size": bytes.len() });
+    for key in ["mediaType", "artifactType", "annotations"] {
+        if let (Some(value), Some(fields)) = (manifest.get(key), descriptor.as_object_mut()) {
+            fields.insert(key.to_owned(), value.clone());
+        }
+    }
+    Some(descriptor)
 }
 
 fn read_blob(layout: &Path, digest: Digest) -> Option<Vec<u8>> {
@@ -173,4 +210,43 @@ fn content(digest: Digest, media_type: &str, bytes: Vec<u8>) -> Response {
         ("content-type", media_type),
     ];
     (headers, bytes).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealift_core::evidence::{Evidence, Form};
+    use sealift_net::{Net, Settings};
+    use sealift_registry::{Anonymous, Endpoint, Layout, Registry, RepositoryName, Store};
+    use sealift_testkit::signed;
+
+    fn forms(evidence: &Evidence) -> Vec<Form> {
+        let items = evidence.items.iter();
+        let mut forms: Vec<Form> = items.map(|item| item.form.clone()).collect();
+        forms.sort();
+        forms
+    }
+
+    #[tokio::test]
+    async fn every_signed_layout_is_served_with_all_that_hangs_on_it() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(serve(signed::folder(), Faults::default(), listener));
+        let net = Net::new(Settings::default()).unwrap();
+        let endpoint = Endpoint::parse(&url).unwrap();
+        let registry = Registry::new(&net, endpoint, Arc::new(Store::in_memory())).unwrap();
+        let access: sealift_registry::Access = Arc::new(Anonymous);
+        let mut items = 0;
+        for name in signed::names() {
+            let subject = signed::subject(&name).parse().unwrap();
+            let repository = RepositoryName::parse(&name).unwrap();
+            let served = registry.evidence(&repository, subject, &access).await;
+            let offline = Layout::open(&signed::folder().join(&name)).unwrap();
+            assert_eq!(served.gaps, [], "{name}");
+            assert_eq!(forms(&served), forms(&offline.evidence(subject)), "{name}");
+            items += served.items.len();
+        }
+        assert!(items > 30, "{items}");
+        server.abort();
+    }
 }
