@@ -27,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     target("constraints", choice::constraints),
     target("credentials", settings::credentials),
     target("docker_config", settings::docker_config),
+    target("evidence_manifests", wire::evidence_manifests),
     target("helm_values", files::helm_values),
     target("image_manifests", wire::image_manifests),
     target("manifests", files::manifests),

@@ -212,7 +212,7 @@ pub const HELPER_PAUSE_SECS: u64 = 5;
 /// Bytes that a credential helper may print. Tokens of clouds have about 4 KiB.
 pub const HELPER_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
-// Evidence and trust (`registry::referrers`, `trust`).
+// Evidence and trust (`registry::evidence`, `trust`).
 
 /// Referrers of one digest, in manifests. Popular images carry dozens; a stranger who may push can add any number.
 pub const REFERRERS_MAX: usize = 200;

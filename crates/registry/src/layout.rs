@@ -1,7 +1,8 @@
-//! An OCI image layout: one folder that holds what a registry would. OCI image-spec v1.1, "Image Layout".
+//! An OCI image layout: one folder that holds what a registry would. OCI image-spec v1.1, "Image
+//! Layout".
 //!
-//! No sockets. The folder is as little believed as a registry: sizes are bounded, blobs are checked against their digest, and no link
-//! may lead out of it.
+//! No sockets. The folder is as little believed as a registry: sizes are bounded, blobs are checked
+//! against their digest, and no link may lead out of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -45,7 +46,8 @@ impl Layout {
     /// Opens the layout in `folder`.
     ///
     /// # Errors
-    /// [`RegistryError::Layout`]: it is none, or one of a later version; [`RegistryError::TooMuch`].
+    /// [`RegistryError::Layout`]: it is none, or one of a later version;
+    /// [`RegistryError::TooMuch`].
     pub fn open(folder: &Path) -> Result<Self, RegistryError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -94,8 +96,8 @@ impl Layout {
         names.into_iter().collect()
     }
 
-    /// The digest of the image called `name`, which may also be a digest that `index.json` lists; without a name that of the
-    /// only image.
+    /// The digest of the image called `name`, which may also be a digest that `index.json` lists;
+    /// without a name that of the only image.
     ///
     /// # Errors
     /// [`RegistryError::Layout`]: there is none, or more than one.
@@ -158,8 +160,8 @@ impl Layout {
         Ok(images)
     }
 
-    /// What the layout holds about `subject` besides the image. Looked at are the manifests of `index.json` that are about it, those
-    /// that a fallback index lists, and cosign's tags.
+    /// What the layout holds about `subject` besides the image. Looked at are the manifests of
+    /// `index.json` that are about it, those that a fallback index lists, and cosign's tags.
     #[must_use]
     pub fn evidence(&self, subject: Digest) -> Evidence {
         let mut draft = Draft::new(subject, self.shown.clone());
@@ -193,7 +195,8 @@ impl Layout {
         draft.finish()
     }
 
-    /// The manifests that may be about `subject`: those that say so, and those that its fallback index lists.
+    /// The manifests that may be about `subject`: those that say so, and those that its fallback
+    /// index lists.
     fn referrers(&self, subject: Digest, draft: &mut Draft) -> BTreeSet<Digest> {
         let mut referrers = BTreeSet::new();
         let fallback = fallback_tag(subject);
@@ -231,7 +234,8 @@ impl Layout {
         referrers
     }
 
-    /// Every image: entries with a name, else those without that no other entry holds, and that are about nothing else.
+    /// Every image: entries with a name, else those without that no other entry holds, and that are
+    /// about nothing else.
     fn images(&self) -> Result<BTreeSet<Digest>, RegistryError> {
         let is_image = |entry: &&Entry| {
             let name = entry.name.as_deref();

@@ -27,7 +27,9 @@ pub use challenge::{Challenge, challenges};
 pub use client::Registry;
 pub use endpoint::Endpoint;
 pub use error::RegistryError;
-pub use evidence::{Carrier, EvidenceSource, Layer, PlatformManifest, Referrers, evidence_of};
+pub use evidence::{
+    Carrier, EvidenceSource, Layer, PlatformManifest, Referrers, evidence_in, evidence_of,
+};
 pub use layout::Layout;
 pub use manifest::{Descriptor, Manifest, ManifestKind, ManifestProblem};
 pub use memory::Observation;

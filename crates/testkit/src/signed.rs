@@ -1,4 +1,5 @@
-//! Images signed by real tools, which lie in `signed/` beside this crate's sources; its README says what each is.
+//! Images signed by real tools, which lie in `signed/` beside this crate's sources; its README says
+//! what each is.
 
 use std::collections::BTreeMap;
 use std::fs;

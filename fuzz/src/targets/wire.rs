@@ -1,7 +1,12 @@
 //! What registries send.
 
+use sealift_core::digest::Digest;
+use sealift_core::evidence::Form;
 use sealift_core::limits;
-use sealift_registry::{Manifest, ManifestKind, RepositoryName, challenges};
+use sealift_core::reason::Reason;
+use sealift_registry::{
+    Carrier, Manifest, ManifestKind, Referrers, RepositoryName, challenges, evidence_in,
+};
 
 use super::text;
 
@@ -33,6 +38,46 @@ pub(super) fn image_manifests(bytes: &[u8]) {
     }
     let again = Manifest::parse(manifest.bytes).map(|manifest| manifest.kind);
     assert_eq!(again.ok(), Some(manifest.kind));
+}
+
+/// A list of referrers is a set, and reads the same again; the same bytes as a manifest keep within
+/// every bound, whatever they say of their layers.
+pub(super) fn evidence_manifests(bytes: &[u8]) {
+    if let Ok(listed) = Referrers::parse(bytes) {
+        assert!(listed.digests.len() + listed.unsupported <= bytes.len() / 10);
+        assert_eq!(Referrers::parse(bytes), Ok(listed));
+    }
+    let carrier = Carrier::parse(bytes);
+    if let Ok(carrier) = &carrier {
+        assert!(carrier.layers.len() <= limits::EVIDENCE_LAYERS_MAX);
+        assert!(carrier.layers.len() <= carrier.layer_count);
+        assert!(!carrier.artifact_type.chars().any(char::is_control));
+    }
+    let subject = Digest::of(b"");
+    // A layer that says it is empty does not get this byte.
+    let evidence = evidence_in(subject, bytes, |_| b"x".to_vec());
+    assert!(evidence.items.len() <= limits::EVIDENCE_ITEMS_MAX);
+    let about = carrier
+        .as_ref()
+        .ok()
+        .and_then(|carrier| carrier.subject.as_deref());
+    match &carrier {
+        Err(_) => assert_eq!(evidence.gaps[0].reason, Reason::EvidenceMalformed),
+        Ok(_) if about != Some(&subject.to_string()) => {
+            assert!(evidence.items.is_empty() && evidence.gaps.is_empty());
+        }
+        Ok(_) => assert!(!evidence.items.is_empty() || !evidence.gaps.is_empty()),
+    }
+    for item in &evidence.items {
+        assert_eq!(item.place.manifest, Digest::of(bytes));
+        let read = match &item.form {
+            Form::Bundle(bytes) => bytes,
+            Form::SimpleSigning { payload, .. } => payload,
+            Form::Envelope { envelope, .. } => envelope,
+            Form::Unread { .. } => continue,
+        };
+        assert_eq!(**read, *b"x");
+    }
 }
 
 /// A repository name that is accepted can stand in a URL as it is.

@@ -1,8 +1,7 @@
 //! Asking a registry for what hangs on a digest.
 //!
-//! Each request is bounded, all together are bounded in number and time, and content by digest is fetched once. Whether a registry
-//! has the referrers API its answer tells: `404`, `400`, `406` or another content type mean that it has none (GHCR answers
-//! `404 MANIFEST_UNKNOWN`); everything else that is no list is a gap.
+//! Each request is bounded, all together are bounded in number, bytes and time, and content by digest
+//! is fetched once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,47 +16,38 @@ use sealift_core::digest::Digest;
 use sealift_core::evidence::{Evidence, Way};
 use sealift_core::limits;
 use sealift_core::reason::Reason;
-use sealift_net::{Kind, Request, Response};
+use sealift_net::{Kind, Request};
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
-use super::draft::{Draft, Missing, attestation_tag, fallback_tag, signature_tag};
-use super::parse::Referrers;
+use super::draft::{Draft, Missing, Wanted, attestation_tag, fallback_tag, signature_tag};
+use super::listing::Listed;
 use crate::access::Access;
 use crate::client::Registry;
 use crate::error::RegistryError;
 use crate::flight::Flights;
-use crate::link::next_page;
 use crate::manifest::ACCEPT;
 use crate::name::RepositoryName;
 use crate::store::evidence_scope;
-
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Discoveries under way, by repository, credential and subject.
 pub(crate) type Discoveries = Flights<(RepositoryName, Box<str>, Digest), Arc<Evidence>>;
 
 /// What is asked for, on whose behalf, and until when.
 #[derive(Clone, Copy)]
-struct Question<'a> {
-    repository: &'a RepositoryName,
-    subject: Digest,
-    access: &'a Access,
-    deadline: Instant,
-}
-
-/// What one way of listing referrers names, and why that may not be all.
-#[derive(Default)]
-struct Listed {
-    digests: BTreeSet<Digest>,
-    missing: Vec<Missing>,
+pub(crate) struct Question<'a> {
+    pub(crate) repository: &'a RepositoryName,
+    pub(crate) subject: Digest,
+    pub(crate) access: &'a Access,
+    pub(crate) deadline: Instant,
 }
 
 impl Registry {
-    /// What `repository` holds about `subject` besides the image: all of it, or what there is of it and the gaps.
+    /// What `repository` holds about `subject` besides the image: all of it, or what there is of it
+    /// and the gaps.
     ///
-    /// Takes at most [`limits::EVIDENCE_SECS_MAX`]. Concurrent calls share one discovery; a later call asks the listing and
-    /// the tags again, and fetches nothing by digest that was fetched before.
+    /// Takes at most [`limits::EVIDENCE_SECS_MAX`]. Concurrent calls share one discovery; a later
+    /// call asks the listing and the tags again, and fetches nothing by digest that was fetched
+    /// before.
     pub async fn evidence(
         &self,
         repository: &RepositoryName,
@@ -93,6 +83,16 @@ impl Registry {
         let Question {
             subject, deadline, ..
         } = question;
+        // What one slow answer takes must not be the time of all that follows: half for the lists,
+        // half of the rest for manifests.
+        let begun = Instant::now();
+        let time = deadline.saturating_duration_since(begun);
+        let until = |deadline| Question {
+            deadline,
+            ..question
+        };
+        let listing = until(begun + time / 2);
+        let opening = until(begun + time / 4 * 3);
         let mut draft = Draft::new(subject, format!("{}/{}", self.host(), question.repository));
         let (fallback, signatures, attestations) = (
             fallback_tag(subject),
@@ -100,10 +100,10 @@ impl Registry {
             attestation_tag(subject),
         );
         let (api, indexed, signed, attested) = tokio::join!(
-            self.listed(question),
-            self.tagged(question, &fallback, limits::REFERRERS_PAGE_BYTES_MAX),
-            self.tagged(question, &signatures, limits::MANIFEST_BYTES_MAX),
-            self.tagged(question, &attestations, limits::MANIFEST_BYTES_MAX),
+            self.listed(listing),
+            self.tagged(listing, &fallback, limits::REFERRERS_PAGE_BYTES_MAX),
+            self.tagged(listing, &signatures, limits::MANIFEST_BYTES_MAX),
+            self.tagged(listing, &attestations, limits::MANIFEST_BYTES_MAX),
         );
         for (way, tag, answer) in [
             (Way::SignatureTag, signatures, signed),
@@ -129,21 +129,25 @@ impl Registry {
             Ok(None) => {}
             Err(missing) => draft.gap(&fallback, missing),
         }
-        self.read_referrers(question, referrers, &mut draft).await;
+        self.read_referrers(opening, referrers, &mut draft).await;
+        self.read_blobs(question, &mut draft).await;
+        draft.finish()
+    }
+
+    /// Fetches the blob of every layer that is evidence.
+    async fn read_blobs(&self, question: Question<'_>, draft: &mut Draft) {
         let wanted = draft.plan();
-        let fetch = |wanted: &super::Wanted| {
+        let fetch = |wanted: &Wanted| {
             let (digest, bytes_max) = (wanted.digest, wanted.bytes_max);
             let blob = self.by_digest(question, Kind::Blob, digest, bytes_max);
-            within(deadline, blob).boxed()
+            within(question.deadline, blob).boxed()
         };
         let fetches: Vec<BoxFuture<'_, _>> = wanted.iter().map(fetch).collect();
-        let mut blobs = stream::iter(fetches).buffered(limits::EVIDENCE_FETCHES_MAX);
-        for wanted in wanted.iter().cloned() {
-            if let Some(blob) = blobs.next().await {
-                draft.settle(wanted, blob);
-            }
+        let blobs = stream::iter(fetches).buffered(limits::EVIDENCE_FETCHES_MAX);
+        let mut settled = blobs.zip(stream::iter(wanted.iter().cloned()));
+        while let Some((blob, wanted)) = settled.next().await {
+            draft.settle(wanted, blob);
         }
-        draft.finish()
     }
 
     /// Opens every manifest that a listing names, up to the bound.
@@ -164,91 +168,21 @@ impl Registry {
             within(question.deadline, manifest).boxed()
         };
         let fetches: Vec<BoxFuture<'_, _>> = read.iter().map(fetch).collect();
-        let mut manifests = stream::iter(fetches).buffered(limits::EVIDENCE_FETCHES_MAX);
-        for digest in &read {
-            match manifests.next().await {
-                Some(Ok(bytes)) => draft.referrer(*digest, &bytes),
-                Some(Err(missing)) => draft.gap(format!("manifest {digest}"), missing),
-                None => {}
+        let manifests = stream::iter(fetches).buffered(limits::EVIDENCE_FETCHES_MAX);
+        let (mut opened, mut rest) = (manifests, read.iter());
+        while let (Some(manifest), Some(digest)) = (opened.next().await, rest.next()) {
+            match manifest {
+                Ok(bytes) => draft.referrer(*digest, &bytes),
+                Err(missing) => draft.gap(format!("manifest {digest}"), missing),
             }
-        }
-    }
-
-    /// What the referrers API lists; nothing where there is none.
-    async fn listed(&self, question: Question<'_>) -> Listed {
-        let (mut listed, mut visited) = (Listed::default(), BTreeSet::new());
-        let path = format!("{}/referrers/{}", question.repository, question.subject);
-        let mut next = Some(self.endpoint.url(&path));
-        while let Some(url) = next.take() {
-            let stop = if visited.len() >= limits::REFERRERS_PAGES_MAX {
-                Some(limit(format!(
-                    "more than {} pages",
-                    limits::REFERRERS_PAGES_MAX
-                )))
-            } else if listed.digests.len() > limits::REFERRERS_MAX {
-                Some(too_many_referrers())
-            } else if !visited.insert(url.clone()) {
-                Some(incomplete("its `Link` leads back to a page already read"))
-            } else {
-                None
-            };
-            if let Some(missing) = stop {
-                listed.missing.push(missing);
+            if draft.is_full() {
                 break;
             }
-            let first = visited.len() == 1;
-            let page = self.page(question, &url, first);
-            match within(question.deadline, page).await {
-                Ok(Some((page, link))) => {
-                    listed.digests.extend(page.digests);
-                    listed.missing.extend(page.missing);
-                    next = link;
-                }
-                Ok(None) => {}
-                Err(missing) => listed.missing.push(missing),
-            }
         }
-        listed
-    }
-
-    /// One page and the next one's URL; `None`: there is no referrers API, which only the first page can tell.
-    async fn page(
-        &self,
-        question: Question<'_>,
-        url: &Url,
-        first: bool,
-    ) -> Result<Option<(Listed, Option<Url>)>, Missing> {
-        let Question {
-            repository,
-            subject,
-            access,
-            ..
-        } = question;
-        let what = format!("the referrers of `{repository}@{subject}`");
-        let mut request = Request::get(
-            Kind::Referrers,
-            url.clone(),
-            limits::REFERRERS_PAGE_BYTES_MAX,
-        );
-        request.gzip = true;
-        request
-            .headers
-            .insert("accept", HeaderValue::from_static(INDEX));
-        let response = self.ask(access, repository, request, &what).await?;
-        match response.status.as_u16() {
-            200 if is_index(&response) => {}
-            200 | 400 | 404 | 406 if first => return Ok(None),
-            200 => return Err(incomplete("a page of the list has another content type")),
-            _ => return Err(self.refused(&response, &what).into()),
+        // What would not be held is not fetched.
+        while let (true, Some(digest)) = (draft.is_full(), rest.next()) {
+            draft.left_out(format!("manifest {digest}"));
         }
-        // No filter was asked for, so with one applied there is more.
-        if response.headers.contains_key("oci-filters-applied") {
-            return Err(incomplete(
-                "the list is filtered, and no filter was asked for",
-            ));
-        }
-        let link = next_page(url, &response.headers).map_err(|why| incomplete(&why))?;
-        Ok(Some((Listed::read(&response.body), link)))
     }
 
     /// The manifest that `tag` names; `None`: there is no such tag, or no such repository.
@@ -279,7 +213,8 @@ impl Registry {
         within(question.deadline, ask).await
     }
 
-    /// A manifest or blob that may be evidence: from memory, else from disk, else from the registry, once for all who ask.
+    /// A manifest or blob that may be evidence: from memory, else from disk, else from the
+    /// registry, once for all who ask.
     async fn by_digest(
         &self,
         question: Question<'_>,
@@ -319,60 +254,26 @@ impl Registry {
     }
 }
 
-impl Listed {
-    /// Reads a page or a fallback index.
-    fn read(bytes: &[u8]) -> Self {
-        let (digests, missing) = match Referrers::parse(bytes) {
-            Ok(Referrers {
-                digests,
-                unsupported: 0,
-            }) => (digests, None),
-            Ok(referrers) => {
-                let detail = format!(
-                    "{} of the listed digests are not sha256",
-                    referrers.unsupported
-                );
-                let missing = Missing::new(Reason::EvidenceUnsupported, detail);
-                (referrers.digests, Some(missing))
-            }
-            Err(problem) => {
-                let detail = format!("the list cannot be read: {problem}");
-                let missing = Missing::new(Reason::EvidenceMalformed, detail);
-                (BTreeSet::new(), Some(missing))
-            }
-        };
-        Self {
-            digests,
-            missing: missing.into_iter().collect(),
-        }
-    }
-}
-
-async fn within<T, E: Into<Missing>>(
+/// The answer, unless the time is up.
+pub(crate) async fn within<T, E: Into<Missing>>(
     deadline: Instant,
     future: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Missing> {
+    let late = || limit("the time for reading evidence was up".to_owned());
+    // A future whose time is up would still be begun.
+    if Instant::now() >= deadline {
+        return Err(late());
+    }
     match timeout_at(deadline, future).await {
         Ok(answer) => answer.map_err(Into::into),
-        Err(_elapsed) => Err(limit("the time for reading evidence was up".to_owned())),
+        Err(_elapsed) => Err(late()),
     }
 }
 
-fn is_index(response: &Response) -> bool {
-    let content_type = response.headers.get("content-type");
-    let text = content_type.and_then(|value| value.to_str().ok());
-    let media_type = text.and_then(|text| text.split(';').next());
-    media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(INDEX))
-}
-
-fn limit(detail: String) -> Missing {
+pub(crate) fn limit(detail: String) -> Missing {
     Missing::new(Reason::EvidenceLimit, detail)
 }
 
-fn too_many_referrers() -> Missing {
+pub(crate) fn too_many_referrers() -> Missing {
     limit(format!("more than {} referrers", limits::REFERRERS_MAX))
-}
-
-fn incomplete(detail: &str) -> Missing {
-    Missing::new(Reason::EvidenceIncomplete, detail)
 }

@@ -1,6 +1,8 @@
-//! Evidence in the making: what was found so far, what is still to be fetched, and where a bound was reached.
+//! Evidence in the making: what was found so far, what is still to be fetched, and where a bound
+//! was reached.
 //!
-//! Pure. The order in which answers arrive changes nothing: manifests are added and blobs are planned in a fixed order.
+//! Pure. The order in which answers arrive changes nothing: manifests are added and blobs are
+//! planned in a fixed order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -112,6 +114,7 @@ pub(crate) struct Draft {
     subject: Digest,
     repository: String,
     bytes: usize,
+    full: bool,
     wanted: BTreeMap<Place, Wanted>,
     items: BTreeSet<Item>,
     gaps: BTreeSet<Gap>,
@@ -123,6 +126,7 @@ impl Draft {
             subject,
             repository,
             bytes: 0,
+            full: false,
             wanted: BTreeMap::new(),
             items: BTreeSet::new(),
             gaps: BTreeSet::new(),
@@ -139,7 +143,19 @@ impl Draft {
         });
     }
 
-    /// Takes in a referrer. One about another subject is none of ours: whoever listed it lied, and nothing is missing.
+    /// Whether something had no room: then nothing more need be fetched.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Notes that `asked` has no room.
+    pub(crate) fn left_out(&mut self, asked: impl fmt::Display) {
+        let detail = format!("more than {} bytes together", limits::EVIDENCE_BYTES_MAX);
+        self.gap(asked, Missing::new(Reason::EvidenceLimit, detail));
+    }
+
+    /// Takes in a referrer. One about another subject is none of ours: whoever listed it lied, and
+    /// nothing is missing.
     pub(crate) fn referrer(&mut self, digest: Digest, bytes: &[u8]) {
         let asked = format!("manifest {digest}");
         let Some(carrier) = self.read(&asked, bytes) else {
@@ -156,8 +172,8 @@ impl Draft {
         self.layers(Way::Referrers, digest, carrier, kind);
     }
 
-    /// Takes in a manifest that one of cosign's tags names. The tag is what binds it to the subject, and what is in it is bound
-    /// by what was signed.
+    /// Takes in a manifest that one of cosign's tags names. The tag is what binds it to the
+    /// subject, and what is in it is bound by what was signed.
     pub(crate) fn tagged(&mut self, way: Way, bytes: &[u8]) {
         let digest = Digest::of(bytes);
         let asked = format!("manifest {digest}");
@@ -304,8 +320,8 @@ impl Draft {
             self.bytes += bytes;
             return true;
         }
-        let detail = format!("more than {} bytes together", limits::EVIDENCE_BYTES_MAX);
-        self.gap(asked, Missing::new(Reason::EvidenceLimit, detail));
+        self.full = true;
+        self.left_out(asked);
         false
     }
 }

@@ -1,11 +1,13 @@
 //! What hangs on a digest: signatures and attestations, found and read, never judged.
 //!
-//! The union of every way they are published: the referrers API, its fallback tag, and cosign's tags. Whatever could not be
-//! read is a gap, so nobody takes an outage, a refusal or a bound for "there is no signature". What a listing says of a manifest is
-//! a hint at most: every manifest is opened. OCI distribution-spec v1.1, "Listing Referrers"; cosign's tag scheme.
+//! The union of every way they are published: the referrers API, its fallback tag, and cosign's
+//! tags. Whatever could not be read is a gap, so nobody takes an outage, a refusal or a bound for
+//! "there is no signature". What a listing says of a manifest is a hint at most: every manifest is
+//! opened. OCI distribution-spec v1.1, "Listing Referrers"; cosign's tag scheme.
 
 mod discover;
 mod draft;
+mod listing;
 mod parse;
 mod platforms;
 
@@ -23,12 +25,13 @@ use crate::client::Registry;
 use crate::name::RepositoryName;
 
 pub(crate) use discover::Discoveries;
-pub(crate) use draft::{Draft, Missing, Wanted, attestation_tag, fallback_tag, signature_tag};
+pub(crate) use draft::{Draft, Missing, attestation_tag, fallback_tag, signature_tag};
 pub use parse::{Carrier, Layer, Referrers};
 pub use platforms::PlatformManifest;
 pub(crate) use platforms::{Child, children, nested};
 
-/// One place where evidence may lie: the image's own repository, the same under another name, or one for signatures alone.
+/// One place where evidence may lie: the image's own repository, the same under another name, or
+/// one for signatures alone.
 #[derive(Clone)]
 pub struct EvidenceSource {
     /// The registry.
@@ -41,8 +44,8 @@ pub struct EvidenceSource {
 
 /// What all `sources` hold about `subject`, as one.
 ///
-/// Of equal content the earlier source is named as its place, so the image's own repository goes first. A source that could
-/// not be read whole leaves a gap, whatever the others hold.
+/// Of equal content the earlier source is named as its place, so the image's own repository goes
+/// first. A source that could not be read whole leaves a gap, whatever the others hold.
 pub async fn evidence_of(sources: &[EvidenceSource], subject: Digest) -> Evidence {
     let ask = |source: &EvidenceSource| {
         let source = source.clone();
@@ -62,4 +65,19 @@ pub async fn evidence_of(sources: &[EvidenceSource], subject: Digest) -> Evidenc
         .collect()
         .await;
     Evidence::merged(subject, parts.iter().map(|part| &**part))
+}
+
+/// What the referrer `manifest` holds about `subject`, with `blob` to fetch its layers: discovery
+/// without a registry.
+///
+/// For tools and tests that have the bytes. Nothing checks blobs against digests here; registries
+/// and layouts do.
+pub fn evidence_in(subject: Digest, manifest: &[u8], blob: impl Fn(Digest) -> Vec<u8>) -> Evidence {
+    let mut draft = Draft::new(subject, "no repository".to_owned());
+    draft.referrer(Digest::of(manifest), manifest);
+    for wanted in draft.plan() {
+        let bytes = blob(wanted.digest).into();
+        draft.settle(wanted, Ok(bytes));
+    }
+    draft.finish()
 }

@@ -1,7 +1,8 @@
 //! The two documents of discovery: a list of referrers, and a manifest that may carry evidence.
 //!
-//! OCI image-spec v1.1, "Image Index", "Image Manifest"; distribution-spec v1.1, "Listing Referrers". Like images, a document
-//! that is two things at once is refused; what is merely unknown is not.
+//! OCI image-spec v1.1, "Image Index", "Image Manifest"; distribution-spec v1.1, "Listing
+//! Referrers". Like images, a document that is two things at once is refused; what is merely
+//! unknown is not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +13,8 @@ use serde::de::IgnoredAny;
 
 use crate::manifest::ManifestProblem;
 
-/// What a referrers listing or a fallback index names. Media types, artifact types and annotations that it gives are not
-/// kept: registries and clients fill them in wrongly.
+/// What a referrers listing or a fallback index names. Media types, artifact types and annotations
+/// that it gives are not kept: registries and clients fill them in wrongly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Referrers {
     /// The manifests, each once.
@@ -52,8 +53,8 @@ pub struct Layer {
 }
 
 impl Referrers {
-    /// Reads a page of the referrers API, or a fallback index. `null` is an empty list; a missing list is not: errors are
-    /// served with status 200, too.
+    /// Reads a page of the referrers API, or a fallback index. `null` is an empty list; a missing
+    /// list is not: errors are served with status 200, too.
     ///
     /// # Errors
     /// [`ManifestProblem::Unreadable`]

@@ -1,4 +1,5 @@
-//! The images below a digest: the manifests that a runtime may choose, which a policy may want signed one by one.
+//! The images below a digest: the manifests that a runtime may choose, which a policy may want
+//! signed one by one.
 //!
 //! OCI image-spec v1.1, "Image Index".
 
@@ -24,12 +25,14 @@ pub struct PlatformManifest {
 }
 
 impl Registry {
-    /// The images that `digest` stands for, in the order of the index: attestation manifests (`unknown/unknown`) and artifacts
-    /// that are no images are left out. An image stands for itself. Content by digest is fetched once.
+    /// The images that `digest` stands for, in the order of the index: attestation manifests
+    /// (`unknown/unknown`) and artifacts that are no images are left out. An image stands for
+    /// itself. Content by digest is fetched once.
     ///
     /// # Errors
-    /// [`RegistryError::TooMuch`] past [`limits::EVIDENCE_PLATFORMS_MAX`], and [`RegistryError::Unsupported`] for an index within the
-    /// index: whoever asks for all images must not be told of some.
+    /// [`RegistryError::TooMuch`] past [`limits::EVIDENCE_PLATFORMS_MAX`], and
+    /// [`RegistryError::Unsupported`] for an index within the index: whoever asks for all images
+    /// must not be told of some.
     pub async fn platform_manifests(
         &self,
         repository: &RepositoryName,
@@ -67,7 +70,8 @@ pub(crate) enum Child {
     Open(Digest),
 }
 
-/// What is below `manifest`, each digest once; the manifest itself if it is no index. `host` is for errors.
+/// What is below `manifest`, each digest once; the manifest itself if it is no index. `host` is for
+/// errors.
 pub(crate) fn children(host: &str, manifest: &Manifest) -> Result<Vec<Child>, RegistryError> {
     let ManifestKind::Index { children } = &manifest.kind else {
         return Ok(vec![Child::Open(manifest.digest)]);

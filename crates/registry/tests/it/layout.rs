@@ -139,7 +139,8 @@ fn reasons_of(folder: &Path, subject: Digest) -> Vec<Reason> {
     evidence.gaps.iter().map(|gap| gap.reason).collect()
 }
 
-/// A name, what is done to the blob (beside a folder that is not the layout's), and the reason of the gap.
+/// A name, what is done to the blob (beside a folder that is not the layout's), and the reason of
+/// the gap.
 type Spoil = (&'static str, fn(&Path, &Path), Reason);
 
 #[test]

@@ -1,4 +1,5 @@
-//! What hangs on images, with any bytes in it: referrers, fallback indexes, cosign's manifests. Nothing here is signed.
+//! What hangs on images, with any bytes in it: referrers, fallback indexes, cosign's manifests.
+//! Nothing here is signed.
 
 use serde_json::{Map, Value, json};
 
@@ -64,7 +65,8 @@ pub fn bundle(subject: &str, text: &str) -> Artifact {
     referrer(subject, BUNDLE, &[Part::new(BUNDLE, text)])
 }
 
-/// The index that lists `referrers` in a registry without the referrers API. All artifact types in it are wrong.
+/// The index that lists `referrers` in a registry without the referrers API. All artifact types in
+/// it are wrong.
 #[must_use]
 pub fn fallback_index(referrers: &[Artifact]) -> Artifact {
     let entry = |referrer: &Artifact| {

@@ -212,6 +212,28 @@ async fn more_bytes_together_than_are_held_are_gaps() {
 }
 
 #[tokio::test]
+async fn manifests_that_have_no_room_are_not_fetched() {
+    let signed = Signed::new().await;
+    let filler = "x".repeat(limits::MANIFEST_BYTES_MAX - 10_000);
+    let fits = limits::EVIDENCE_BYTES_MAX / (limits::MANIFEST_BYTES_MAX - 10_000);
+    let count = fits + 2 * limits::EVIDENCE_FETCHES_MAX;
+    for n in 0..count {
+        let mut document = manifest(&[]);
+        document["subject"] = json!({ "digest": signed.subject() });
+        document["annotations"] = json!({ "number": n.to_string(), "filler": filler });
+        signed.server.attach("app", &artifact(&document, &[]));
+    }
+    let evidence = signed.evidence().await;
+    assert_eq!(evidence.items.len(), fits);
+    assert_eq!(
+        reasons(&evidence),
+        vec![Reason::EvidenceLimit; count - fits]
+    );
+    let fetched = signed.server.count("/manifests/sha256:");
+    assert!(fetched <= fits + limits::EVIDENCE_FETCHES_MAX, "{fetched}");
+}
+
+#[tokio::test]
 async fn annotations_past_their_bound_are_a_gap() {
     let max = limits::EVIDENCE_ANNOTATIONS_BYTES_MAX;
     for (bytes, expected) in [(max, vec![]), (max + 1, vec![Reason::EvidenceLimit])] {

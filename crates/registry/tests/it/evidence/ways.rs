@@ -46,7 +46,8 @@ async fn every_signed_layout_gives_the_same_evidence_at_a_real_registry_without_
         let subject: Digest = signed::subject(&layout).parse().unwrap();
         let offline = Layout::open(&signed::folder().join(&layout)).unwrap();
         let expected = offline.evidence(subject);
-        // Layouts of a registry with the API have no fallback tag: a client would have written it here.
+        // Layouts of a registry with the API have no fallback tag: a client would have written it
+        // here.
         let about = |artifact: &sealift_testkit::registry::image::Artifact| {
             let text = String::from_utf8_lossy(&artifact.manifest.bytes).into_owned();
             text.contains(&format!("{subject}"))
