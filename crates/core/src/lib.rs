@@ -51,6 +51,7 @@ pub mod limits;
 pub mod live;
 pub mod manifest;
 pub mod name_pattern;
+mod nearest;
 pub mod notice;
 pub mod numbers;
 pub mod oid;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::Identity;
+use super::predicate::PredicateTypes;
 use super::spec::{
     FileSource, MaxChange, Mode, OnRefused, Pin, Sct, SubjectRule, Transparency, TrustRootSpec,
 };
@@ -42,6 +43,33 @@ pub struct Effective {
     pub authorities: BTreeMap<String, Authority>,
 }
 
+impl Effective {
+    /// Names of the clauses that it demands, in the order in which they are judged.
+    #[must_use]
+    pub fn clauses(&self) -> Vec<String> {
+        let update = &self.update;
+        let mut clauses = Vec::new();
+        let mut demand = |demanded: bool, name: &str| {
+            if demanded {
+                clauses.push(name.to_owned());
+            }
+        };
+        demand(!self.allowed_registries.is_empty(), ALLOWED_REGISTRIES);
+        demand(!update.strategies.is_empty(), "update.strategies");
+        demand(update.require_constraint, "update.requireConstraint");
+        demand(update.max_change.is_some(), "update.maxChange");
+        demand(update.forbid_prereleases, "update.prereleases");
+        demand(update.forbid_downgrades, "update.downgrades");
+        demand(self.signatures.is_some(), "signatures");
+        let attestations = self.attestations.iter();
+        clauses.extend(attestations.map(|demand| format!("attestations.{}", demand.name)));
+        clauses
+    }
+}
+
+/// The clause that no exception waives.
+pub const ALLOWED_REGISTRIES: &str = "allowedRegistries";
+
 /// How many distinct signers, and which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand {
@@ -60,8 +88,8 @@ pub struct Demand {
 pub struct AttestationDemand {
     /// For messages; the name of the clause is `attestations.<name>`.
     pub name: String,
-    /// Predicate types as URIs, any of them; a short name stands for all that it means.
-    pub predicate_types: BTreeSet<String>,
+    /// Predicate types, any of them; a short name stands for all that it means.
+    pub predicate_types: PredicateTypes,
     /// How many, and whose.
     pub require: Demand,
 }

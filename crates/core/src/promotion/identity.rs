@@ -1,10 +1,12 @@
 //! Identities: what a certificate must say of its holder. Fulcio, "Sigstore OID information".
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use regex::bytes::Regex;
 
 use crate::glob::Glob;
+use crate::nearest::nearest;
 
 /// An identity in a certificate. Every part must hold.
 #[derive(Debug, Clone)]
@@ -42,6 +44,65 @@ pub enum Pattern {
         /// Behind the tag.
         suffix: String,
     },
+}
+
+/// Claims by the last number of their OID below `1.3.6.1.4.1.57264.1`, and their documented names
+/// in camel case. Those from 1 to 7 are deprecated or no claims, and not to be relied on.
+pub const CLAIMS: &[(u32, &str)] = &[
+    (8, "issuer"),
+    (9, "buildSignerURI"),
+    (10, "buildSignerDigest"),
+    (11, "runnerEnvironment"),
+    (12, "sourceRepositoryURI"),
+    (13, "sourceRepositoryDigest"),
+    (14, "sourceRepositoryRef"),
+    (15, "sourceRepositoryIdentifier"),
+    (16, "sourceRepositoryOwnerURI"),
+    (17, "sourceRepositoryOwnerIdentifier"),
+    (18, "buildConfigURI"),
+    (19, "buildConfigDigest"),
+    (20, "buildTrigger"),
+    (21, "runInvocationURI"),
+    (22, "sourceRepositoryVisibilityAtSigning"),
+    (23, "deploymentEnvironment"),
+    (24, "tokenSubject"),
+];
+
+/// Shorter names that policies may use.
+const CLAIM_ALIASES: &[(&str, &str)] = &[
+    ("sourceRepositoryId", "sourceRepositoryIdentifier"),
+    ("sourceRepositoryOwnerId", "sourceRepositoryOwnerIdentifier"),
+];
+
+/// The documented name of a claim that a policy names, or the nearest one.
+pub(super) fn claim(name: &str) -> Result<&'static str, Option<&'static str>> {
+    let alias = CLAIM_ALIASES.iter().find(|(alias, _)| *alias == name);
+    let name = alias.map_or(name, |(_, documented)| documented);
+    let names = || CLAIMS.iter().map(|(_, known)| *known);
+    names()
+        .find(|known| *known == name)
+        .ok_or_else(|| nearest(name, names()))
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => f.write_str(text),
+            Self::UrlPrefix(prefix) => write!(f, "{prefix}…"),
+            Self::Regexp(expression) => write!(f, "regexp {}", expression.as_str()),
+            Self::Glob {
+                prefix,
+                glob,
+                suffix,
+            } => write!(f, "{prefix}{glob}{suffix} (`*` is any run without `/`)"),
+            Self::SameAsImage { prefix, suffix } => {
+                write!(
+                    f,
+                    "{prefix}<tag of the image>{suffix} (with or without `v`)"
+                )
+            }
+        }
+    }
 }
 
 impl Pattern {

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
+mod either;
+
 /// What must hold before an image is promoted.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -415,7 +417,7 @@ pub struct AuthoritySpec {
 }
 
 /// One value, or several of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany<T> {
     /// One.
@@ -449,7 +451,7 @@ pub struct KeylessSpec {
 }
 
 /// A demand on a text: the text itself, or a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TextMatch {
     /// Exactly this.
@@ -516,7 +518,7 @@ pub struct GitlabSpec {
 }
 
 /// A demand on a Git ref: the full name, or a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum RefMatch {
     /// The full name, such as `refs/heads/main`.

@@ -1,5 +1,7 @@
 //! The keys of settings that exist, and which of them a mistyped one may have meant.
 
+use crate::nearest::{CHANGES_MAX, changes};
+
 /// Before every annotation of Argo CD Image Updater.
 pub const PEER_PREFIX: &str = "argocd-image-updater.argoproj.io/";
 /// Before every annotation of our own.
@@ -79,7 +81,6 @@ pub(super) fn subject<'a>(key: &'a str, application: &[&str], image: &[&str]) ->
 /// The known key with the fewest changes, if they are few. The text before the first dot is taken
 /// for an alias where that makes the rest fit better.
 fn nearest(key: &str, application: &[&str], image: &[&str]) -> Option<String> {
-    const CHANGES_MAX: usize = 3;
     if key.len() > 256 {
         return None;
     }
@@ -95,26 +96,6 @@ fn nearest(key: &str, application: &[&str], image: &[&str]) -> Option<String> {
         .filter(|(changes, _)| *changes <= CHANGES_MAX)
         .min_by_key(|(changes, _)| *changes)
         .map(|(_, known)| known)
-}
-
-/// Levenshtein distance in characters.
-fn changes(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (index, from) in from.chars().enumerate() {
-        let mut diagonal = index;
-        let mut left = index + 1;
-        for (to, above) in to.iter().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = *above;
-            left = replaced.min(diagonal + 1).min(left + 1);
-            *above = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -152,12 +133,5 @@ mod tests {
                 "{key}"
             );
         }
-    }
-
-    #[test]
-    fn distance_counts_changes() {
-        assert_eq!(changes("", "abc"), 3);
-        assert_eq!(changes("kitten", "sitting"), 3);
-        assert_eq!(changes("same", "same"), 0);
     }
 }
