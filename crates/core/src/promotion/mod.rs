@@ -4,6 +4,7 @@
 //! [`effective`] policies, and which of them govern an image ([`set`]). Not here: fetching keys and
 //! roots that a document names (the program), and what a signature proves (`sealift_trust`).
 
+pub mod change;
 pub mod cosign_key;
 pub mod effective;
 pub mod error;
@@ -12,4 +13,5 @@ pub mod line;
 pub mod predicate;
 pub mod read;
 pub mod scope;
+pub mod set;
 pub mod spec;

@@ -122,7 +122,7 @@ fn require(at: &str, require: &Require, spec: &PolicySpec, findings: &mut Findin
     } else if at_least == 0 {
         let hint = "write at least 1; to demand no signature say `unsafeNoSignatures`";
         findings.invalid(field, 0, "0 demands nothing", hint);
-    } else if at_least > of.len() {
+    } else if at_least > of.len() && of.len() == require.of.len() {
         let message = format!(
             "{at_least} distinct signers are demanded, and `of` has only {}",
             of.len()

@@ -24,13 +24,10 @@ pub(super) fn read<T: DeserializeOwned>(
             Err(error) => error,
         };
         let steps = steps(error.path());
-        report(
-            at,
-            &removed.original(&steps),
-            value,
-            error.inner(),
-            findings,
-        );
+        let original = removed.original(&steps);
+        if !removed.explains(&original, error.inner()) {
+            report(at, &original, value, error.inner(), findings);
+        }
         if !removed.take(&mut rest, steps) {
             return None;
         }
@@ -85,6 +82,19 @@ impl Removed {
             original.push(Step::Index(number));
         }
         original
+    }
+
+    /// Whether a field is missing only because it was wrong and taken out.
+    fn explains(&self, steps: &[Step], error: &serde_json::Error) -> bool {
+        let text = error.to_string();
+        let Some(missing) = text.strip_prefix("missing field `") else {
+            return false;
+        };
+        let missing = missing.split('`').next().unwrap_or_default();
+        self.places.iter().any(|place| match place.split_last() {
+            Some((Step::Key(key), parent)) => key == missing && parent == steps,
+            _ => false,
+        })
     }
 
     /// Takes the part out. `false`: there is nothing to take out, or nothing left.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::promotion::effective::Who;
+use crate::promotion::identity::Pattern;
 
 const NOW: &str = "2026-11-25T12:00:00Z";
 
@@ -134,4 +135,692 @@ fn unknown_fields_are_errors_all_of_them_with_the_nearest_name() {
     }
     assert_eq!(found[0], ("spec.image", "did you mean `images`?"));
     assert!(found.contains(&("spec.authorities[0].githb", "did you mean `github`?")));
+}
+
+/// Documents beside the short case, and the one thing that is wrong with each.
+#[test]
+fn each_mistake_is_refused_with_its_field_and_reason() {
+    let invalid = "policy-invalid";
+    let gitlab = |config: &str| {
+        authority(json!({
+            "gitlab": { "project": "acme/shop", "config": config, "ref": "refs/heads/main" }
+        }))
+    };
+    let github = |parts: Value| {
+        let mut github = json!({ "repository": "a/b", "workflow": "r.yml", "ref": "refs/heads/m" });
+        for (name, part) in parts.as_object().unwrap() {
+            github[name] = part.clone();
+        }
+        authority(json!({ "github": github }))
+    };
+    let require = |require: Value| json!({ "signatures": { "require": require } });
+    let cases = [
+        (json!({ "signatures": null }), "spec.signatures", invalid),
+        (
+            json!({ "unsafeNoSignatures": { "reason": "x" } }),
+            "spec.signatures",
+            invalid,
+        ),
+        (
+            json!({ "signatures": null, "unsafeNoSignatures": { "reason": " " } }),
+            "spec.unsafeNoSignatures.reason",
+            invalid,
+        ),
+        (json!({ "unmatched": "allow" }), "spec.unmatched", invalid),
+        (json!({ "images": [] }), "spec.images", invalid),
+        (
+            json!({ "allowedRegistries": [] }),
+            "spec.allowedRegistries",
+            invalid,
+        ),
+        (
+            json!({ "allowedRegistries": ["ghcr.io/*"] }),
+            "spec.allowedRegistries[0]",
+            invalid,
+        ),
+        (
+            json!({ "allowedRegistries": ["acme"] }),
+            "spec.allowedRegistries[0]",
+            invalid,
+        ),
+        (
+            json!({ "images": [{ "pattern": "acme/**" }] }),
+            "spec.images[0].pattern",
+            invalid,
+        ),
+        (
+            json!({ "images": [{ "pattern": "**/acme" }] }),
+            "spec.images[0].pattern",
+            invalid,
+        ),
+        (
+            json!({ "images": [{ "pattern": "ghcr.io" }] }),
+            "spec.images[0].pattern",
+            invalid,
+        ),
+        (
+            json!({ "images": [{ "pattern": "ghcr.io/a/*", "as": "ghcr.io/b/**" }] }),
+            "spec.images[0].as",
+            invalid,
+        ),
+        (
+            json!({ "images": [{ "pattern": "ghcr.io/a/**", "signatureRepository": "x" }] }),
+            "spec.images[0].signatureRepository",
+            invalid,
+        ),
+        (
+            json!({ "applications": [{}] }),
+            "spec.applications[0]",
+            invalid,
+        ),
+        (
+            json!({ "applications": [{ "namePattern": "[" }] }),
+            "spec.applications[0].namePattern",
+            invalid,
+        ),
+        (
+            json!({ "applications": [{ "labelSelectors": { "matchExpressions": [
+                { "key": "a", "operator": "In" }
+            ] } }] }),
+            "spec.applications[0].labelSelectors.matchExpressions[0].values",
+            invalid,
+        ),
+        (
+            json!({ "update": { "strategies": ["semvr"] } }),
+            "spec.update.strategies[0]",
+            invalid,
+        ),
+        (
+            require(json!({ "atLeast": 1, "of": ["cj"] })),
+            "spec.signatures.require.of[0]",
+            invalid,
+        ),
+        (
+            require(json!({ "atLeast": 2, "of": ["ci"] })),
+            "spec.signatures.require.atLeast",
+            "threshold-unreachable",
+        ),
+        (
+            require(json!({ "atLeast": 1, "of": [] })),
+            "spec.signatures.require.of",
+            "threshold-unreachable",
+        ),
+        (
+            require(json!({ "atLeast": 0, "of": ["ci"] })),
+            "spec.signatures.require.atLeast",
+            invalid,
+        ),
+        (
+            require(json!({ "atLeast": 1, "of": ["ci", "ci"] })),
+            "spec.signatures.require.of[1]",
+            invalid,
+        ),
+        (
+            json!({ "signatures": {
+                "require": { "atLeast": 1, "of": ["ci"] }, "maxAge": "90 days"
+            } }),
+            "spec.signatures.maxAge",
+            invalid,
+        ),
+        (authority(json!({})), "spec.authorities[0]", invalid),
+        (
+            authority(json!({ "key": { "inline": KEY }, "github": {
+                "repository": "a/b", "ref": "refs/heads/m"
+            } })),
+            "spec.authorities[0]",
+            invalid,
+        ),
+        (
+            authority(json!({ "key": [] })),
+            "spec.authorities[0].key",
+            invalid,
+        ),
+        (
+            authority(json!({ "key": { "inline": "-----BEGIN PRIVATE KEY-----" } })),
+            "spec.authorities[0].key.inline",
+            invalid,
+        ),
+        (
+            authority(json!({ "key": { "secretRef": { "name": "a/b", "key": "c" } } })),
+            "spec.authorities[0].key.secretRef.name",
+            invalid,
+        ),
+        (
+            authority(json!({
+                "key": { "inline": KEY },
+                "trustRoot": { "tuf": { "mirror": "x", "root": { "path": "r" } } }
+            })),
+            "spec.authorities[0].trustRoot.tuf.mirror",
+            invalid,
+        ),
+        (
+            json!({ "defaults": { "signedTime": { "minLogs": 0 } } }),
+            "spec.authorities[0].signedTime",
+            invalid,
+        ),
+        (
+            github(json!({ "repository": "acme" })),
+            "spec.authorities[0].github.repository",
+            invalid,
+        ),
+        (
+            github(json!({ "repository": "acme/*" })),
+            "spec.authorities[0].github.repository",
+            invalid,
+        ),
+        (
+            github(json!({ "workflow": "r" })),
+            "spec.authorities[0].github.workflow",
+            invalid,
+        ),
+        (
+            github(json!({ "ref": "main" })),
+            "spec.authorities[0].github.ref",
+            invalid,
+        ),
+        (
+            github(json!({ "ref": { "branch": "release/*" } })),
+            "spec.authorities[0].github.ref.branch",
+            invalid,
+        ),
+        (
+            github(json!({ "ref": { "tag": "[" } })),
+            "spec.authorities[0].github.ref.tag",
+            invalid,
+        ),
+        (
+            gitlab("/../x"),
+            "spec.authorities[0].gitlab.config",
+            invalid,
+        ),
+        (
+            json!({ "attestations": [{
+                "name": "a", "predicateTypes": ["cyclondx"],
+                "require": { "atLeast": 1, "of": ["ci"] }
+            }] }),
+            "spec.attestations[0].predicateTypes[0]",
+            invalid,
+        ),
+        (
+            json!({ "attestations": [{
+                "name": "a", "predicateTypes": ["https://sigstore.dev/cosign/sign/v1"],
+                "require": { "atLeast": 1, "of": ["ci"] }
+            }] }),
+            "spec.attestations[0].predicateTypes[0]",
+            invalid,
+        ),
+    ];
+    for (parts, field, reason) in cases {
+        let expected = format!("{field} {reason}");
+        assert_eq!(errors(parts.clone()), [expected], "{parts}");
+    }
+}
+
+#[test]
+fn two_authorities_of_one_name_and_including_outside_of_are_refused() {
+    let ci = json!({ "name": "ci", "key": { "inline": KEY } });
+    let spec = json!({
+        "authorities": [ci, ci, { "name": "b", "key": { "inline": KEY } }],
+        "signatures": { "require": { "atLeast": 1, "of": ["ci"], "including": ["b"] } }
+    });
+    assert_eq!(
+        errors(spec),
+        [
+            "spec.authorities[1].name policy-invalid",
+            "spec.signatures.require.including policy-invalid"
+        ]
+    );
+}
+
+#[test]
+fn an_age_needs_authorities_that_prove_a_time() {
+    let spec = |time: Value| {
+        let mut spec = authority(json!({ "key": { "inline": KEY }, "signedTime": time }));
+        let require = json!({ "atLeast": 1, "of": ["ci"] });
+        spec["signatures"] = json!({ "require": require, "maxAge": "90d" });
+        spec
+    };
+    assert_eq!(
+        errors(spec(json!({ "minLogs": 0, "minTimestamps": 0 }))),
+        ["spec.signatures.maxAge policy-invalid"]
+    );
+    let policy = policy(with(spec(json!({ "minLogs": 0, "minTimestamps": 1 }))));
+    let demand = policy.effective.signatures.as_ref().unwrap();
+    assert_eq!(demand.max_age_secs, Some(90 * 86_400));
+}
+
+#[test]
+fn sections_of_later_versions_are_refused_by_name() {
+    let attestation = |part: &str| {
+        let mut one = json!({
+            "name": "a", "predicateTypes": ["vuln"], "require": { "atLeast": 1, "of": ["ci"] }
+        });
+        one[part] = json!({});
+        json!({ "attestations": [one] })
+    };
+    let mut notation = with(json!({}));
+    notation["authorities"][0] = json!({ "name": "ci", "notation": {} });
+    let mut cases = vec![
+        (json!({ "gates": [] }), "spec.gates".to_owned()),
+        (json!({ "suppliers": [] }), "spec.suppliers".to_owned()),
+        (notation, "spec.authorities[0].notation".to_owned()),
+    ];
+    for part in ["signal", "rate", "cooldown", "windows"] {
+        let update = json!({ "update": { part: {} } });
+        cases.push((update, format!("spec.update.{part}")));
+    }
+    for part in ["maxAge", "slsa", "where", "sbom", "vulnerabilities"] {
+        cases.push((attestation(part), format!("spec.attestations[0].{part}")));
+    }
+    for (parts, field) in cases {
+        assert_eq!(errors(parts), [format!("{field} not-available")]);
+    }
+}
+
+#[test]
+fn an_identity_that_means_anybody_on_a_shared_host_is_refused() {
+    let prefix = |prefix: &str| keyless(json!({ "urlPrefix": prefix }));
+    let regexp = |regexp: &str| keyless(json!({ "regexp": regexp }));
+    for (parts, refused) in [
+        (prefix("https://github.com"), Some("subject.urlPrefix")),
+        (prefix("https://github.com/acme"), Some("subject.urlPrefix")),
+        (
+            prefix("https://GitHub.com/acme/"),
+            Some("subject.urlPrefix"),
+        ),
+        (prefix("https://github.com/acme/shop"), None),
+        (prefix("https://ci.acme.internal"), None),
+        (regexp(".*"), Some("subject.regexp")),
+        (regexp(".+"), Some("subject.regexp")),
+        (
+            regexp("(https://github.com/acme/shop/.*)?"),
+            Some("subject.regexp"),
+        ),
+        (regexp("https://.+"), Some("subject.regexp")),
+        (
+            regexp(r"https://github\.com/acme/.*"),
+            Some("subject.regexp"),
+        ),
+        (
+            regexp(r"https://github\.com/acme/shop.*"),
+            Some("subject.regexp"),
+        ),
+        (regexp(r".*/acme/shop/.*"), Some("subject.regexp")),
+        (
+            regexp(r"https://github\.com/acme/shop/|x.*"),
+            Some("subject.regexp"),
+        ),
+        (
+            regexp(r"https://github\.com/acme/shop/\.github/workflows/.+"),
+            None,
+        ),
+        (
+            keyless(json!("https://github.com/acme/shop/x@refs/heads/m")),
+            None,
+        ),
+    ] {
+        match refused {
+            Some(field) => {
+                let field = format!("spec.authorities[0].keyless.{field} identity-too-broad");
+                assert_eq!(errors(parts.clone()), [field], "{parts}");
+            }
+            None => drop(policy(with(parts))),
+        }
+    }
+}
+
+#[test]
+fn an_issuer_is_exact_where_anybody_could_bring_one() {
+    let issuer = |issuer: Value| {
+        authority(json!({ "keyless": {
+        "issuer": issuer, "subject": "spiffe://acme/ci"
+    } }))
+    };
+    for (parts, refused) in [
+        (issuer(json!("")), Some("issuer policy-invalid")),
+        (
+            issuer(json!("accounts.google.com")),
+            Some("issuer policy-invalid"),
+        ),
+        (
+            issuer(json!({ "regexp": ".*" })),
+            Some("issuer.regexp identity-too-broad"),
+        ),
+        (
+            issuer(json!({ "regexp": "https://[a-z]+" })),
+            Some("issuer.regexp identity-too-broad"),
+        ),
+        (
+            issuer(json!({ "urlPrefix": "https://oidc.eks.eu-west-1.amazonaws.com/id" })),
+            Some("issuer.urlPrefix identity-too-broad"),
+        ),
+        (
+            issuer(json!({ "urlPrefix": "https://id.acme.internal" })),
+            None,
+        ),
+        (
+            issuer(json!("https://oidc.eks.eu-west-1.amazonaws.com/id/ABC")),
+            None,
+        ),
+    ] {
+        match refused {
+            Some(refused) => {
+                let expected = format!("spec.authorities[0].keyless.{refused}");
+                assert_eq!(errors(parts.clone()), [expected], "{parts}");
+            }
+            None => drop(policy(with(parts))),
+        }
+    }
+    let none = authority(json!({ "keyless": { "subject": "x" } }));
+    assert_eq!(errors(none), ["spec.authorities[0].keyless policy-invalid"]);
+}
+
+#[test]
+fn claims_go_by_their_documented_names() {
+    let claims = |claims: Value| {
+        authority(json!({ "keyless": {
+        "issuer": "https://token.actions.githubusercontent.com",
+        "subject": { "urlPrefix": "https://github.com/acme/release-workflows" },
+        "claims": claims
+    } }))
+    };
+    let read = policy(with(claims(json!({
+        "sourceRepositoryId": ["123"],
+        "sourceRepositoryRef": { "regexp": r"refs/tags/v[0-9]+" },
+        "buildTrigger": ["push", "workflow_dispatch"],
+        "runnerEnvironment": "github-hosted"
+    }))));
+    let Who::Keyless(identity) = &read.effective.authorities.get("ci").unwrap().who else {
+        panic!()
+    };
+    let names: Vec<_> = identity.claims.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "buildTrigger",
+            "runnerEnvironment",
+            "sourceRepositoryIdentifier",
+            "sourceRepositoryRef"
+        ]
+    );
+    let git_ref = &identity.claims.get("sourceRepositoryRef").unwrap()[0];
+    assert!(git_ref.matches("refs/tags/v1", None));
+    assert!(!git_ref.matches("refs/tags/v1-evil", None));
+    let at = "spec.authorities[0].keyless.claims";
+    for (bad, field) in [
+        (
+            json!({ "buildTriger": "push" }),
+            "buildTriger policy-invalid",
+        ),
+        (json!({ "buildTrigger": [] }), "buildTrigger policy-invalid"),
+        (json!({ "buildTrigger": "" }), "buildTrigger policy-invalid"),
+        (
+            json!({ "buildTrigger": { "regexp": ".*" } }),
+            "buildTrigger.regexp identity-too-broad",
+        ),
+        (
+            json!({ "buildTrigger": "pu*" }),
+            "buildTrigger policy-invalid",
+        ),
+        (
+            json!({ "buildTrigger": { "regexp": "(" } }),
+            "buildTrigger policy-invalid",
+        ),
+    ] {
+        assert_eq!(errors(claims(bad)), [format!("{at}.{field}")]);
+    }
+}
+
+#[test]
+fn short_forms_are_written_out() {
+    let identity = |parts: Value| {
+        let policy = policy(with(authority(parts)));
+        match &policy.effective.authorities.get("ci").unwrap().who {
+            Who::Keyless(identity) => (**identity).clone(),
+            Who::Keys(_) => panic!(),
+        }
+    };
+    let reusable = identity(json!({ "github": {
+        "repository": "acme/shop", "workflow": "ci.yml", "ref": { "branch": "main" },
+        "signer": {
+            "repository": "acme/flows", "workflow": "sign.yml", "ref": { "tag": "v*" }
+        }
+    } }));
+    let signer = "https://github.com/acme/flows/.github/workflows/sign.yml@refs/tags/v3";
+    assert!(reusable.subject.matches(signer, None));
+    assert!(!reusable.subject.matches(&format!("{signer}/x"), None));
+    assert!(
+        matches!(&reusable.claims["buildConfigURI"][0], Pattern::Exact(uri)
+        if uri == "https://github.com/acme/shop/.github/workflows/ci.yml@refs/heads/main")
+    );
+    let any = identity(json!({ "github": {
+        "repository": "acme/shop", "ref": "refs/heads/main"
+    } }));
+    let subject = "https://github.com/acme/shop/.github/workflows/x.yml@refs/heads/main";
+    assert!(any.subject.matches(subject, None));
+    assert!(!any.subject.matches(&subject.replace("shop", "shop2"), None));
+    let gitlab = identity(json!({ "gitlab": {
+        "project": "acme/team/shop", "config": ".gitlab-ci.yml", "ref": { "branch": "main" },
+        "instance": "https://gitlab.acme.internal/"
+    } }));
+    assert_eq!(gitlab.issuer.to_string(), "https://gitlab.acme.internal");
+    assert_eq!(
+        gitlab.subject.to_string(),
+        "https://gitlab.acme.internal/acme/team/shop//.gitlab-ci.yml@refs/heads/main"
+    );
+}
+
+#[test]
+fn the_hardened_profile_fills_in_and_can_only_be_tightened() {
+    let hardened = |parts: Value| {
+        let mut parts = parts;
+        parts["profile"] = json!("hardened");
+        parts
+    };
+    let read = policy(with(hardened(
+        json!({ "update": { "maxChange": "patch" } }),
+    )));
+    let effective = &read.effective;
+    assert_eq!(
+        effective.clauses(),
+        [
+            "update.strategies",
+            "update.requireConstraint",
+            "update.maxChange",
+            "update.prereleases",
+            "update.downgrades",
+            "signatures"
+        ]
+    );
+    assert_eq!(
+        effective.update.max_change,
+        Some(crate::promotion::spec::MaxChange::Patch)
+    );
+    let mut key = authority(json!({ "key": { "inline": KEY }, "signedTime": { "minLogs": 0 } }));
+    key["profile"] = json!("hardened");
+    assert_eq!(
+        errors(key),
+        ["spec.authorities[0].signedTime.minLogs policy-invalid"]
+    );
+    for (parts, field) in [
+        (json!({ "mode": "warn" }), "mode"),
+        (
+            json!({ "update": { "strategies": ["digest"] } }),
+            "update.strategies[0]",
+        ),
+        (
+            json!({ "update": { "requireConstraint": false } }),
+            "update.requireConstraint",
+        ),
+        (
+            json!({ "update": { "maxChange": "major" } }),
+            "update.maxChange",
+        ),
+        (
+            json!({ "update": { "prereleases": "allow" } }),
+            "update.prereleases",
+        ),
+        (
+            json!({ "update": { "downgrades": "allow" } }),
+            "update.downgrades",
+        ),
+        (json!({ "write": { "pin": "tag" } }), "write.pin"),
+        (
+            json!({ "defaults": { "transparency": "promise" } }),
+            "defaults.transparency",
+        ),
+        (json!({ "defaults": { "sct": "optional" } }), "defaults.sct"),
+        (
+            json!({ "signatures": null, "unsafeNoSignatures": { "reason": "x" } }),
+            "unsafeNoSignatures",
+        ),
+    ] {
+        let expected = format!("spec.{field} policy-invalid");
+        assert_eq!(errors(hardened(parts)), [expected]);
+    }
+}
+
+#[test]
+fn what_is_weaker_than_it_looks_is_remarked() {
+    let weak = |parts| policy(with(parts)).notices.len();
+    assert_eq!(weak(json!({})), 0);
+    assert_eq!(weak(json!({ "mode": "warn" })), 1);
+    assert_eq!(weak(json!({ "write": { "pin": "tag" } })), 1);
+    let unsigned = json!({ "signatures": null, "unsafeNoSignatures": { "reason": "dev" } });
+    // No signature, and an authority that nothing refers to.
+    assert_eq!(weak(unsigned), 2);
+}
+
+#[test]
+fn key_authorities_ask_a_root_only_where_they_need_one() {
+    let root = |parts: Value, defaults: Value| {
+        let mut spec = authority(parts);
+        spec["defaults"] = defaults;
+        let policy = policy(with(spec));
+        policy.effective.authorities.get("ci").unwrap().root.clone()
+    };
+    let bare = json!({ "key": { "inline": KEY }, "signedTime": { "minLogs": 0 } });
+    assert_eq!(root(bare.clone(), json!({})), None);
+    assert!(root(bare, json!({ "trustRoot": { "github": {} } })).is_some());
+    assert!(root(json!({ "key": { "inline": KEY } }), json!({})).is_some());
+}
+
+#[test]
+fn files_are_only_for_policies_from_files() {
+    let spec = with(authority(json!({ "key": { "path": "cosign.pub" } })));
+    let object = object("PromotionPolicy", spec);
+    assert!(read(&object, &context()).is_ok());
+    let cluster = Context {
+        from_file: false,
+        ..context()
+    };
+    let rejected = read(&object, &cluster).unwrap_err();
+    assert_eq!(rejected.errors[0].field, "spec.authorities[0].key.path");
+}
+
+#[test]
+fn the_envelope_is_strict_too() {
+    let mut other = object("PromotionPolicy", with(json!({})));
+    other["apiVersion"] = json!("sealift.dev/v1");
+    other["sepc"] = json!({});
+    other["metadata"] = json!({});
+    assert_eq!(
+        errors_of(&other),
+        [
+            "apiVersion policy-invalid",
+            "metadata.name policy-invalid",
+            "sepc policy-invalid"
+        ]
+    );
+    assert!(concerns(&other));
+    assert!(!concerns(
+        &json!({ "apiVersion": "kyverno.io/v2", "kind": "PolicyException" })
+    ));
+    assert!(concerns(
+        &json!({ "apiVersion": "x/v1", "kind": "PromotionPolicy" })
+    ));
+    assert_eq!(
+        errors_of(&object("PromotionPolcy", json!({}))),
+        ["kind policy-invalid"]
+    );
+    assert_eq!(errors_of(&json!([])).len(), 3);
+}
+
+#[test]
+fn an_exception_is_narrow_short_and_reasoned() {
+    let exception = |parts: Value| {
+        let mut spec = json!({
+            "policy": "p",
+            "image": {
+                "pattern": "ghcr.io/acme/shop",
+                "digest": format!("sha256:{}", "0a".repeat(32))
+            },
+            "clauses": ["signatures"],
+            "until": "2026-12-24T00:00:00Z",
+            "reason": "INC-1"
+        });
+        for (name, part) in parts.as_object().unwrap() {
+            spec[name] = part.clone();
+        }
+        object("PolicyException", spec)
+    };
+    assert!(read(&exception(json!({})), &context()).is_ok());
+    let invalid = "exception-invalid";
+    for (parts, field, reason) in [
+        (json!({ "until": "2026-12-26T00:00:00Z" }), "until", invalid),
+        (json!({ "until": "soon" }), "until", invalid),
+        (
+            json!({ "until": "2026-11-25T11:59:59Z" }),
+            "until",
+            "exception-expired",
+        ),
+        (
+            json!({ "clauses": ["allowedRegistries"] }),
+            "clauses[0]",
+            invalid,
+        ),
+        (json!({ "clauses": [] }), "clauses", invalid),
+        (json!({ "reason": " " }), "reason", invalid),
+        (json!({ "policy": "" }), "policy", invalid),
+        (
+            json!({ "image": { "pattern": "shop", "digest": format!("sha256:{}", "0a".repeat(32)) } }),
+            "image.pattern",
+            invalid,
+        ),
+        (
+            json!({ "image": { "pattern": "ghcr.io/a/b" } }),
+            "image",
+            "policy-invalid",
+        ),
+        (
+            json!({ "applications": [{}] }),
+            "applications[0]",
+            "policy-invalid",
+        ),
+    ] {
+        let expected = format!("spec.{field} {reason}");
+        assert_eq!(errors_of(&exception(parts.clone())), [expected], "{parts}");
+    }
+    let mut old = exception(json!({}));
+    old["metadata"]["creationTimestamp"] = json!("2026-11-01T00:00:00Z");
+    assert_eq!(errors_of(&old), ["spec.until exception-invalid"]);
+    old["metadata"]["creationTimestamp"] = json!("2027-11-01T00:00:00Z");
+    assert!(read(&old, &context()).is_ok());
+}
+
+#[test]
+fn the_hash_is_of_what_is_said_not_of_how() {
+    let hash = |text: &str| {
+        let spec: Value = serde_json::from_str(text).unwrap();
+        policy(spec).effective.hash
+    };
+    let none = r#""unsafeNoSignatures": {"reason": "x"}"#;
+    let one = hash(&format!(r#"{{"mode": "enforce", {none}}}"#));
+    assert_eq!(
+        one,
+        hash(&format!(
+            r#"{{{none}, "mode": "enforce", "subject": null}}"#
+        ))
+    );
+    assert_ne!(one, hash(&format!(r#"{{{none}, "mode": "warn"}}"#)));
 }
