@@ -8,6 +8,7 @@ pub mod exit;
 pub mod journal;
 pub mod layout_server;
 pub mod logging;
+pub mod materials;
 pub mod metrics;
 pub mod objects;
 pub mod output;

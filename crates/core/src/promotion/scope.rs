@@ -251,6 +251,24 @@ impl fmt::Display for ImagePattern {
     }
 }
 
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_ref().map_or("*", Glob::text);
+        f.write_str(name)?;
+        for (key, operator, values) in &self.labels {
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            let values = values.join(", ");
+            match operator {
+                LabelOperator::In => write!(f, ", {key} in ({values})")?,
+                LabelOperator::NotIn => write!(f, ", {key} not in ({values})")?,
+                LabelOperator::Exists => write!(f, ", with {key}")?,
+                LabelOperator::DoesNotExist => write!(f, ", without {key}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A registry, or a repository path below it, by whole segments; canonical.
 ///
 /// # Errors

@@ -7,6 +7,7 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -27,8 +28,8 @@ use crate::reference::Canonical;
 pub struct PolicyDocument {
     /// Where it stands, for messages.
     pub origin: String,
-    /// Whether it came from a file, so that it may name further files.
-    pub from_file: bool,
+    /// The folder of the file it came from, so that it may name files beside it.
+    pub folder: Option<PathBuf>,
     /// What it says, or why that cannot be read although it is, or may be, a policy.
     pub object: Result<Value, String>,
 }
@@ -144,7 +145,7 @@ impl PolicySet {
             let origin = &document.origin;
             let context = Context {
                 default_namespace: &self.home,
-                from_file: document.from_file,
+                folder: document.folder.as_deref(),
                 now,
             };
             let object = match &document.object {

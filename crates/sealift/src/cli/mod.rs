@@ -6,6 +6,7 @@ mod events_world;
 pub mod explain;
 pub mod options;
 pub mod plan;
+pub mod policy;
 pub mod run;
 pub mod template;
 pub mod test;
@@ -84,6 +85,8 @@ enum Command {
     Explain(Box<explain::ExplainArguments>),
     /// Say what would be chosen for one image; no Application is needed
     Test(Box<test::TestArguments>),
+    /// Check policies, and say what they stand for
+    Policy(policy::PolicyArguments),
     /// Read and check the journal
     Events(events::EventsArguments),
     /// Render a commit message template
@@ -119,6 +122,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Explain(arguments) => explain::run(*arguments).await,
         Command::Test(arguments) => test::run(*arguments).await,
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Events(arguments) => events_world::run(&arguments),
         Command::Template(arguments) => template::run(&arguments),
         Command::Demo(arguments) => crate::demo::run(arguments).await,

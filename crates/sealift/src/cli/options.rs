@@ -16,6 +16,9 @@ pub struct SourceOptions {
         required = true
     )]
     pub filename: Vec<String>,
+    /// File with policies that must hold, beside those of `-f`. Repeatable
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
     /// Namespace of Argo CD: its repository secrets and ConfigMaps are looked up there
     #[arg(long, env = "ARGOCD_NAMESPACE", default_value = "argocd")]
     pub argocd_namespace: String,

@@ -13,6 +13,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -20,6 +21,7 @@ use sealift_core::limits;
 use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, Metadata, SecretManifest,
 };
+use sealift_core::promotion;
 use sealift_core::repository_credentials::{
     SECRET_TYPE_LABEL, SECRET_TYPE_REPO_CREDS, SECRET_TYPE_REPOSITORY,
 };
@@ -27,7 +29,12 @@ use serde_json::Value;
 
 pub use arg::{FilenameArg, FilenameArgError};
 
-use super::{Applications, Listed, ObjectProblem, Objects, ObjectsError, Origin, ProblemKind};
+use super::{
+    Applications, Listed, ListedPolicy, ObjectProblem, Objects, ObjectsError, Origin, ProblemKind,
+};
+
+/// Group of policies and exceptions.
+const POLICY_GROUP: &str = "sealift.dev";
 
 /// `(namespace, name)`.
 type Key = (String, String);
@@ -38,6 +45,7 @@ pub struct FileObjects {
     applications: BTreeMap<Key, Place<ApplicationManifest>>,
     secrets: BTreeMap<Key, Place<SecretManifest>>,
     config_maps: BTreeMap<Key, Place<ConfigMapManifest>>,
+    policies: Vec<ListedPolicy>,
     problems: Vec<ObjectProblem>,
     ignored: usize,
 }
@@ -57,6 +65,8 @@ pub enum Named {
     Explicitly,
     /// By a folder: documents without `kind`, such as Helm values, are counted and ignored.
     ByFolder,
+    /// By `--policy`: every document must be a policy or an exception.
+    AsPolicy,
 }
 
 /// Reads files into [`FileObjects`]. Reading goes on behind everything that is broken.
@@ -66,6 +76,16 @@ pub struct Reader {
     objects: FileObjects,
     bytes_left: u64,
     seen: walk::Seen,
+    file: File,
+}
+
+/// The file that is being read.
+#[derive(Debug, Default)]
+struct File {
+    /// Its text.
+    text: Option<Arc<str>>,
+    /// Its folder, where it has one on this machine.
+    folder: Option<PathBuf>,
 }
 
 impl Reader {
@@ -77,6 +97,7 @@ impl Reader {
             objects: FileObjects::default(),
             bytes_left: limits::MANIFEST_TOTAL_BYTES_MAX,
             seen: walk::Seen::default(),
+            file: File::default(),
         }
     }
 
@@ -103,14 +124,48 @@ impl Reader {
                 return self.problem(at(line), problem);
             }
         };
+        self.file.text = text.contains(POLICY_GROUP).then(|| text.into());
         for document in documents::read(text) {
             match document {
                 Ok(document) => self.object(document.value, &at(document.line), named),
                 Err(broken) => {
+                    if broken.may_be_policy || named == Named::AsPolicy {
+                        self.policy(Err(broken.problem.clone()), &at(broken.line));
+                    }
                     self.problem(at(broken.line), ProblemKind::Unparsable(broken.problem));
                 }
             }
         }
+        self.file.text = None;
+    }
+
+    /// Reads a file that must hold policies. Paths in it are relative to its folder.
+    pub fn read_policy_file(&mut self, path: &Path) {
+        if self.was_read(path) {
+            return;
+        }
+        let before = self.objects.policies.len();
+        let problems = self.objects.problems.len();
+        self.read_file(path, Named::AsPolicy);
+        if (before, problems) == (self.objects.policies.len(), self.objects.problems.len()) {
+            let why = "it holds no policy".to_owned();
+            let origin = Origin::Document {
+                file: path.to_string_lossy().into(),
+                line: 1,
+                item: None,
+            };
+            self.problem(origin, ProblemKind::File(why));
+        }
+    }
+
+    /// Keeps a policy document.
+    fn policy(&mut self, object: Result<Value, String>, origin: &Origin) {
+        self.objects.policies.push(ListedPolicy {
+            origin: origin.clone(),
+            object,
+            text: self.file.text.clone(),
+            folder: self.file.folder.clone(),
+        });
     }
 
     /// States that something could not be read.
@@ -127,11 +182,16 @@ impl Reader {
     }
 
     fn object(&mut self, value: Value, origin: &Origin, named: Named) {
+        let kind = value.get("kind").and_then(Value::as_str);
+        let is_list = kind.is_some_and(|kind| kind.ends_with("List"));
+        if !is_list && (named == Named::AsPolicy || promotion::read::concerns(&value)) {
+            return self.policy(Ok(value), origin);
+        }
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
             return match named {
                 Named::ByFolder => self.objects.ignored += 1,
-                Named::Explicitly => {
+                Named::Explicitly | Named::AsPolicy => {
                     let missing = if text("kind").is_some() {
                         "apiVersion"
                     } else {
@@ -171,6 +231,9 @@ impl Reader {
 
     fn single(&mut self, value: Value, api_version: &str, kind: &str, origin: &Origin) {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        if group == POLICY_GROUP || promotion::read::concerns(&value) {
+            return self.policy(Ok(with_type(value, api_version, kind)), origin);
+        }
         let name = name_of(&value);
         let namespace = self.argocd_namespace.as_str();
         let (kind, outcome) = match (group, kind) {
@@ -212,6 +275,18 @@ impl Reader {
     fn refuse(&mut self, kind: &'static str, name: String, error: ManifestError, origin: &Origin) {
         self.problem(origin.clone(), ProblemKind::Object { kind, name, error });
     }
+}
+
+/// An item of a typed list need not say what it is; alone it must.
+fn with_type(mut value: Value, api_version: &str, kind: &str) -> Value {
+    if let Some(object) = value.as_object_mut() {
+        for (name, text) in [("apiVersion", api_version), ("kind", kind)] {
+            object
+                .entry(name)
+                .or_insert_with(|| Value::from(text.to_owned()));
+        }
+    }
+    value
 }
 
 fn name_of(value: &Value) -> String {
@@ -259,6 +334,12 @@ impl FileObjects {
     #[must_use]
     pub fn problems(&self) -> &[ObjectProblem] {
         &self.problems
+    }
+
+    /// Policy documents, in reading order.
+    #[must_use]
+    pub fn listed_policies(&self) -> &[ListedPolicy] {
+        &self.policies
     }
 
     /// How many documents held something else.
@@ -318,6 +399,10 @@ impl Objects for FileObjects {
     ) -> BoxFuture<'a, Result<Option<Arc<ConfigMapManifest>>, ObjectsError>> {
         let answer = Self::one(&self.config_maps, "ConfigMap", namespace, name);
         Box::pin(std::future::ready(answer))
+    }
+
+    fn policies(&self) -> BoxFuture<'_, Result<Vec<ListedPolicy>, ObjectsError>> {
+        Box::pin(std::future::ready(Ok(self.policies.clone())))
     }
 
     fn repository_secrets<'a>(

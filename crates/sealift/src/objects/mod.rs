@@ -5,12 +5,14 @@
 //! tell the sources apart, so nothing in [`Objects`] knows of paths or watches.
 
 pub mod files;
+pub mod policies;
 pub mod source;
 
 use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+pub use policies::ListedPolicy;
 use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, SecretManifest,
 };
@@ -42,6 +44,10 @@ pub trait Objects: Send + Sync {
         &'a self,
         namespace: &'a str,
     ) -> BoxFuture<'a, Result<Vec<Arc<SecretManifest>>, ObjectsError>>;
+
+    /// Every document of the group `sealift.dev`, read or not: what cannot be read may be a policy,
+    /// and must refuse rather than vanish.
+    fn policies(&self) -> BoxFuture<'_, Result<Vec<ListedPolicy>, ObjectsError>>;
 }
 
 /// An answer of [`Objects::applications`].

@@ -1,6 +1,7 @@
 //! What `-f` names, read anew in each cycle: paths and standard input first, then Git repositories with the Secrets that stood there.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -8,13 +9,14 @@ use sealift_core::limits::GIT_LIST_FILES_MAX;
 use sealift_git::{BranchName, FileState, GitUrl, Repositories};
 
 use super::files::{FileObjects, FilenameArg, Named, Reader};
-use super::{Objects, Origin, ProblemKind};
+use super::{Objects, Origin, ProblemKind, policies};
 use crate::cli::options::SourceOptions;
 use crate::remotes;
 
 /// The values of `-f`.
 pub struct ObjectSource {
     arguments: Vec<FilenameArg>,
+    policies: Vec<PathBuf>,
     argocd_namespace: String,
     stdin: Option<Vec<u8>>,
 }
@@ -43,6 +45,7 @@ impl ObjectSource {
         };
         Ok(Self {
             arguments,
+            policies: options.policy.clone(),
             argocd_namespace: options.argocd_namespace.clone(),
             stdin,
         })
@@ -54,6 +57,15 @@ impl ObjectSource {
     /// A Git repository cannot be read: what it holds is unknown, so nothing is decided.
     pub async fn read(&self, git: &Repositories) -> anyhow::Result<Arc<dyn Objects>> {
         let local = self.read_local().finish();
+        // The operator named it, so there is no working without it.
+        policies::from_files(
+            self.policies.iter().map(PathBuf::as_path),
+            &self.argocd_namespace,
+        )
+        .map_err(|problems| {
+            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("`--policy`: {}", problems.join("; "))
+        })?;
         let in_git = |argument: &&FilenameArg| matches!(argument, FilenameArg::Git { .. });
         if self.arguments.iter().find(in_git).is_none() {
             return Ok(Arc::new(local));
@@ -89,6 +101,9 @@ impl ObjectSource {
                 }
                 _ => {}
             }
+        }
+        for path in &self.policies {
+            reader.read_policy_file(path);
         }
         reader
     }

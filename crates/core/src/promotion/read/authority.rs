@@ -21,7 +21,7 @@ pub(super) fn read(
 ) -> BTreeMap<String, Authority> {
     let defaults = spec.defaults.clone().unwrap_or_default();
     let reader = Reader {
-        files: context.from_file,
+        files: context.folder.is_some(),
         cluster,
     };
     if let Some(root) = &defaults.trust_root {
@@ -197,7 +197,7 @@ impl Reader {
             FileSource::Path(path) => {
                 let field = format!("{at}.path");
                 if !self.files {
-                    let message = "a policy in the cluster has no files beside it";
+                    let message = "only a policy from a file on this machine has files beside it";
                     let hint = "use `inline`, `configMapRef` or `secretRef`";
                     findings.invalid(field, path, message, hint);
                 } else if path.is_empty() {

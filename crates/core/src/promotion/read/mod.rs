@@ -15,6 +15,7 @@ mod shape;
 mod tests;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -63,8 +64,8 @@ pub struct ObjectId {
 pub struct Context<'a> {
     /// The namespace of documents that name none.
     pub default_namespace: &'a str,
-    /// Whether it stood in a file, so that it may name further files.
-    pub from_file: bool,
+    /// The folder of the file it stood in, so that it may name files beside it.
+    pub folder: Option<&'a Path>,
     /// Now.
     pub now: Timestamp,
 }
@@ -89,6 +90,8 @@ pub struct Policy {
     pub unmatched: Option<Unmatched>,
     /// What must hold.
     pub effective: Arc<Effective>,
+    /// The folder that paths in it are relative to, for policies from files.
+    pub folder: Option<PathBuf>,
     /// What is weaker than it looks.
     pub notices: Vec<Notice>,
 }

@@ -1,5 +1,6 @@
 //! A policy from its parts.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -77,6 +78,7 @@ pub(super) fn read(
         scope,
         unmatched: cluster.then(|| spec.unmatched.unwrap_or(Unmatched::Refuse)),
         effective: Arc::new(effective),
+        folder: context.folder.map(Path::to_path_buf),
         notices: std::mem::take(&mut findings.notices),
     })
 }

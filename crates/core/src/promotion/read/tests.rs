@@ -11,7 +11,7 @@ const NOW: &str = "2026-11-25T12:00:00Z";
 fn context() -> Context<'static> {
     Context {
         default_namespace: "argocd",
-        from_file: true,
+        folder: Some(std::path::Path::new(".")),
         now: NOW.parse().unwrap(),
     }
 }
@@ -711,7 +711,7 @@ fn files_are_only_for_policies_from_files() {
     let object = object("PromotionPolicy", spec);
     assert!(read(&object, &context()).is_ok());
     let cluster = Context {
-        from_file: false,
+        folder: None,
         ..context()
     };
     let rejected = read(&object, &cluster).unwrap_err();

@@ -16,7 +16,7 @@ fn document(kind: &str, namespace: Option<&str>, name: &str, spec: Value) -> Pol
     }
     PolicyDocument {
         origin: format!("{name}.yaml:1"),
-        from_file: true,
+        folder: None,
         object: Ok(json!({
             "apiVersion": "sealift.dev/v1alpha1",
             "kind": kind,
@@ -213,7 +213,7 @@ fn an_invalid_policy_without_an_earlier_one_refuses_its_scope_as_far_as_it_can_b
     assert!(refused(&set, "team", "dev", "ghcr.io/acme/x"));
     let unreadable = PolicyDocument {
         origin: "x.yaml:3".to_owned(),
-        from_file: true,
+        folder: None,
         object: Err("not YAML".to_owned()),
     };
     set.update(&[unreadable], now());

@@ -23,6 +23,8 @@ pub(super) struct Broken {
     pub(super) line: u64,
     /// What is wrong. No values.
     pub(super) problem: String,
+    /// Whether the text names the group of policies: then it may have been one.
+    pub(super) may_be_policy: bool,
 }
 
 /// Reads every document. Empty ones are left out.
@@ -40,7 +42,10 @@ pub(super) fn read(text: &str) -> Vec<Result<Document, Broken>> {
                 line: chunk.content_line(),
                 value,
             })),
-            Err(broken) => documents.push(Err(broken)),
+            Err(mut broken) => {
+                broken.may_be_policy = chunk.text.contains("sealift.dev/");
+                documents.push(Err(broken));
+            }
         }
     }
     documents
@@ -156,6 +161,7 @@ fn yaml_value(chunk: &Chunk<'_>) -> Result<Value, Broken> {
                 .location()
                 .map_or(0, |location| location.line().saturating_sub(1)),
         problem: problem_text(&error),
+        may_be_policy: false,
     })
 }
 

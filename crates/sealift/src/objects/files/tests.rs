@@ -221,3 +221,70 @@ async fn thousands_of_applications_in_one_file_are_read() {
     assert_eq!(objects.problems(), []);
     assert_eq!(names(&objects).await.len(), 5_000);
 }
+
+const POLICY: &str = "apiVersion: sealift.dev/v1alpha1\nkind: PromotionPolicy\n";
+
+async fn policies(objects: &FileObjects) -> Vec<(String, bool)> {
+    let listed = objects.policies().await.unwrap();
+    let listed = listed.iter();
+    listed
+        .map(|policy| (policy.origin.to_string(), policy.object.is_ok()))
+        .collect()
+}
+
+#[tokio::test]
+async fn whatever_is_or_may_be_a_policy_is_listed() {
+    let typed = r#"{"apiVersion": "sealift.dev/v1alpha1", "kind": "PromotionPolicyList",
+        "items": [{"metadata": {"name": "a"}}]}"#;
+    let mistyped = format!("{}---\n{POLICY}", POLICY.replace("Policy", "Polcy"));
+    let broken = format!("a: 1\n---\n{POLICY}spec: {{\n");
+    let objects = read(&[
+        ("list.json", typed),
+        ("m.yaml", &mistyped),
+        ("b.yaml", &broken),
+        (
+            "other.yaml",
+            "apiVersion: kyverno.io/v2\nkind: PolicyException\n",
+        ),
+        ("secret.yaml", "kind: Secret\nx: [\n"),
+    ]);
+    assert_eq!(
+        policies(&objects).await,
+        [
+            ("list.json:1 items[0]".to_owned(), true),
+            ("m.yaml:1".to_owned(), true),
+            ("m.yaml:4".to_owned(), true),
+            ("b.yaml:5".to_owned(), false),
+        ]
+    );
+    let listed = objects.policies().await.unwrap();
+    let item = listed[0].object.as_ref().unwrap();
+    assert_eq!(item["kind"], "PromotionPolicy");
+    assert_eq!(listed[2].place("kind"), "m.yaml:5");
+}
+
+#[tokio::test]
+async fn a_policy_file_holds_policies_and_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.yaml");
+    fs::write(&path, POLICY).unwrap();
+    let mut reader = Reader::new("argocd");
+    reader.read_path(folder.path());
+    reader.read_policy_file(&path);
+    let objects = reader.finish();
+    assert_eq!(objects.listed_policies().len(), 1);
+    assert_eq!(
+        objects.listed_policies()[0].folder.as_deref(),
+        Some(folder.path())
+    );
+    assert!(objects.problems().is_empty());
+
+    for text in ["", "a: 1\n", "# nothing\n"] {
+        fs::write(&path, text).unwrap();
+        let mut reader = Reader::new("argocd");
+        reader.read_policy_file(&path);
+        let objects = reader.finish();
+        let heeded = !objects.problems().is_empty() || !objects.listed_policies().is_empty();
+        assert!(heeded, "{text}");
+    }
+}

@@ -71,7 +71,12 @@ impl Reader {
         }
     }
 
-    fn read_file(&mut self, path: &Path, named: Named) {
+    /// Whether a file was read already, by whichever name.
+    pub(super) fn was_read(&self, path: &Path) -> bool {
+        fs::canonicalize(path).is_ok_and(|real| self.seen.paths.contains(&real))
+    }
+
+    pub(super) fn read_file(&mut self, path: &Path, named: Named) {
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(error) => return self.file_problem(path, error.to_string()),
@@ -88,7 +93,11 @@ impl Reader {
             return;
         }
         match fs::File::open(path).and_then(read_bounded) {
-            Ok(bytes) => self.read_documents(&path.to_string_lossy(), &bytes, named),
+            Ok(bytes) => {
+                self.file.folder = path.parent().map(Path::to_path_buf);
+                self.read_documents(&path.to_string_lossy(), &bytes, named);
+                self.file.folder = None;
+            }
             Err(error) => self.file_problem(path, error.to_string()),
         }
     }

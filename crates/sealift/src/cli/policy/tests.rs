@@ -1,0 +1,110 @@
+use std::fs;
+
+use super::super::options::OutputFormat;
+use super::*;
+
+const GOOD: &str = r#"# The 90 % case
+apiVersion: sealift.dev/v1alpha1
+kind: PromotionPolicy
+metadata: { name: shop }
+spec:
+  images: [{ pattern: ghcr.io/acme/** }]
+  authorities:
+    - name: ci
+      github: { repository: acme/shop, workflow: release.yml, ref: { tag: sameAsImage } }
+    - name: security
+      key: { path: cosign.pub }
+      signedTime: { minLogs: 0, minTimestamps: 0 }
+  signatures: { require: { atLeast: 2, of: [ci, security] } }
+"#;
+
+const BAD: &str = r#"---
+apiVersion: sealift.dev/v1alpha1
+kind: PromotionPolicy
+metadata: { name: shop }
+spec:
+  images:
+    - pattern: acme/**
+  authorities:
+    - name: ci
+      keyless:
+        issuer: https://token.actions.githubusercontent.com
+        subject: { urlPrefix: https://github.com/acme }
+  signatures:
+    require: { atLeast: 2, of: [ci] }
+  gates: []
+"#;
+
+fn arguments(folder: &Path, texts: &[(&str, &str)]) -> FileArguments {
+    let files = texts.iter().map(|(name, text)| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    });
+    FileArguments {
+        files: files.collect(),
+        argocd_namespace: "argocd".to_owned(),
+        output: OutputOptions {
+            output: OutputFormat::Text,
+        },
+    }
+}
+
+fn read_texts(texts: &[(&str, &str)]) -> (Read, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = arguments(folder.path(), texts);
+    let read = read(&arguments, "2026-11-25T12:00:00Z".parse().unwrap());
+    (read, folder)
+}
+
+fn plain(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut bytes = Vec::new();
+    write(&mut bytes);
+    let bytes = anstream::adapter::strip_bytes(&bytes).into_vec();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn every_error_has_its_line_value_reason_and_hint() {
+    let (read, folder) = read_texts(&[("bad.yaml", BAD)]);
+    let text = plain(|out| check::text(out, &read, read.findings.len()).unwrap());
+    let folder = format!("{}/", folder.path().display());
+    insta::assert_snapshot!(text.replace(&folder, ""));
+}
+
+#[test]
+fn a_policy_is_explained_with_everything_that_it_stands_for() {
+    let (read, _folder) = read_texts(&[("good.yaml", GOOD)]);
+    assert!(read.findings.is_empty(), "{:?}", read.findings);
+    let policy = read.set.policies().next().unwrap();
+    let explained = explained::explain(policy);
+    let text = plain(|out| explain::text(out, &explained).unwrap());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_file_that_is_no_policy_or_not_there_is_an_error() {
+    for (text, part) in [
+        ("a: [", "cannot be read"),
+        ("# nothing\n", "it holds no policy"),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n",
+            "apiVersion",
+        ),
+    ] {
+        let (read, _folder) = read_texts(&[("x.yaml", text)]);
+        let errors: Vec<_> = read.findings.iter().filter(|one| one.error).collect();
+        assert!(!errors.is_empty(), "{text}");
+        let told = format!("{errors:?}");
+        assert!(told.contains(part), "{told}");
+    }
+    let missing = FileArguments {
+        files: vec!["/nowhere/x.yaml".into()],
+        argocd_namespace: "argocd".to_owned(),
+        output: OutputOptions {
+            output: OutputFormat::Text,
+        },
+    };
+    assert_eq!(check::run(&missing).unwrap(), Exit::Failed);
+    assert_eq!(explain::run(&missing).unwrap(), Exit::Failed);
+}
