@@ -29,7 +29,7 @@ pub(crate) fn command(arguments: &Arguments) -> Result<bool> {
         return Ok(stale.is_empty());
     }
     for (path, text) in pages(&root)? {
-        let file = root.join(path);
+        let file = root.join(&path);
         let folder = file.parent().context("a page without a folder")?;
         fs::create_dir_all(folder)?;
         fs::write(&file, text).with_context(|| format!("cannot write `{path}`"))?;
@@ -39,24 +39,47 @@ pub(crate) fn command(arguments: &Arguments) -> Result<bool> {
 }
 
 /// Pages that differ from what the code says.
-pub(crate) fn stale_pages(root: &Path) -> Result<Vec<&'static str>> {
+pub(crate) fn stale_pages(root: &Path) -> Result<Vec<String>> {
     let mut pages = pages(root)?;
-    pages.retain(|(path, text)| fs::read_to_string(root.join(path)).ok().as_ref() != Some(text));
+    pages.retain(|(path, text)| fs::read_to_string(root.join(&**path)).ok().as_ref() != Some(text));
     Ok(pages.into_iter().map(|(path, _)| path).collect())
 }
 
 /// Every generated file: its path from the workspace's root, and its text.
-fn pages(root: &Path) -> Result<Vec<(&'static str, String)>> {
+fn pages(root: &Path) -> Result<Vec<(String, String)>> {
     let limits = fs::read_to_string(root.join("crates/core/src/limits.rs"))?;
-    Ok(vec![
-        ("docs/reference/event.schema.json", event_schema()?),
-        ("docs/reference/reasons.md", reasons_page()),
-        ("docs/reference/limits.md", limits_page(&limits)),
-    ])
+    let mut pages = vec![
+        (
+            "docs/reference/event.schema.json".to_owned(),
+            event_schema()?,
+        ),
+        ("docs/reference/reasons.md".to_owned(), reasons_page()),
+        ("docs/reference/limits.md".to_owned(), limits_page(&limits)),
+        (
+            "docs/reference/policy.schema.json".to_owned(),
+            policy_schema()?,
+        ),
+    ];
+    for (name, crd) in sealift_core::promotion::schema::crds() {
+        let text = serde_saphyr::to_string(&crd)?;
+        pages.push((
+            format!("deploy/crds/{name}"),
+            format!("{GENERATED_YAML}{text}"),
+        ));
+    }
+    Ok(pages)
 }
 
 const GENERATED: &str =
     "<!-- Written by `cargo xtask gen`. Change the code, not this file. -->\n\n";
+
+const GENERATED_YAML: &str =
+    "# Written by `cargo xtask gen`. Change the types in `sealift_core::promotion::spec`.\n";
+
+/// JSON Schema of policies and exceptions.
+fn policy_schema() -> Result<String> {
+    Ok(serde_json::to_string_pretty(&sealift_core::promotion::schema::json_schema())? + "\n")
+}
 
 /// JSON Schema of one line of the journal.
 fn event_schema() -> Result<String> {

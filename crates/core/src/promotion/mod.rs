@@ -12,6 +12,7 @@ pub mod identity;
 pub mod line;
 pub mod predicate;
 pub mod read;
+pub mod schema;
 pub mod scope;
 pub mod set;
 pub mod spec;
