@@ -5,6 +5,7 @@ mod applications;
 mod choice;
 mod files;
 mod names;
+mod policies;
 mod records;
 mod settings;
 mod wire;
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     target("manifests", files::manifests),
     target("names", names::names),
     target("patterns", choice::patterns),
+    target("policies", policies::policies),
     target("records", records::records),
     target("references", choice::references),
     target("registries_conf", settings::registries_conf),

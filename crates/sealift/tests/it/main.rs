@@ -9,6 +9,7 @@
 mod bad_input;
 mod git_ways;
 mod interval;
+mod policies;
 mod slots;
 mod update;
 mod world;
