@@ -79,7 +79,8 @@ pub struct Demand {
     pub of: BTreeSet<String>,
     /// Those that must be among them; a part of `of`.
     pub including: BTreeSet<String>,
-    /// Greatest age since the proven time of signing, in seconds.
+    /// Greatest age since the proven time of signing, in seconds. It does not bind keys that prove no
+    /// time (no logs, no timestamps); at least one authority of `of` proves one.
     pub max_age_secs: Option<i64>,
 }
 

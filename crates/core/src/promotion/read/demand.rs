@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::effective::{AttestationDemand, Authority, Demand, Who};
+use super::super::effective::{AttestationDemand, Authority, Demand};
 use super::super::error::Findings;
 use super::super::predicate::{PredicateTypes, SIGNATURE_TYPE};
 use super::super::spec::{PolicySpec, Require};
@@ -169,19 +169,24 @@ fn names(
     names
 }
 
-/// An age counts from a proven time, so whoever may sign must prove one.
+/// An age counts from a proven time. A signer that proves none is not bound by it, which is weaker
+/// than it looks; where nobody proves one, the age demands nothing.
 fn timeless(at: &str, demand: &Demand, authorities: &Authorities, findings: &mut Findings) {
-    for name in &demand.of {
-        let proves_none = |one: &&Authority| one.min_logs == 0 && one.min_timestamps == 0;
-        if let Some(one) = authorities.get(name).filter(proves_none) {
-            let kind = match one.who {
-                Who::Keys(_) => "key",
-                Who::Keyless(_) => "authority",
-            };
-            let message = format!("{kind} `{name}` proves no time, and the age counts from one");
-            let hint = "give it `signedTime`, or take `maxAge` out";
-            findings.invalid(format!("{at}.maxAge"), name, message, hint);
-        }
+    let proves_none = |name: &&String| {
+        let authority = authorities.get(*name);
+        authority.is_some_and(|one| one.min_logs == 0 && one.min_timestamps == 0)
+    };
+    let timeless: Vec<&String> = demand.of.iter().filter(proves_none).collect();
+    if timeless.len() == demand.of.len() && !timeless.is_empty() {
+        let message = "an age counts from a proven time, and nobody in `of` proves one";
+        let hint = "give an authority `signedTime`, or take `maxAge` out";
+        findings.invalid(format!("{at}.maxAge"), "", message, hint);
+        return;
+    }
+    for name in timeless {
+        findings.weak(format!(
+            "`maxAge` does not bind `{name}`, which proves no time of signing"
+        ));
     }
 }
 

@@ -384,6 +384,11 @@ fn an_age_needs_authorities_that_prove_a_time() {
         errors(spec(json!({ "minLogs": 0, "minTimestamps": 0 }))),
         ["spec.signatures.maxAge policy-invalid"]
     );
+    let mut mixed = spec(json!({ "minLogs": 0, "minTimestamps": 0 }));
+    let second = json!({ "name": "b", "key": { "inline": KEY } });
+    mixed["authorities"].as_array_mut().unwrap().push(second);
+    mixed["signatures"]["require"] = json!({ "atLeast": 2, "of": ["ci", "b"] });
+    assert_eq!(policy(with(mixed)).notices.len(), 1);
     let policy = policy(with(spec(json!({ "minLogs": 0, "minTimestamps": 1 }))));
     let demand = policy.effective.signatures.as_ref().unwrap();
     assert_eq!(demand.max_age_secs, Some(90 * 86_400));

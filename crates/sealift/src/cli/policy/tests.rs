@@ -108,3 +108,33 @@ fn a_file_that_is_no_policy_or_not_there_is_an_error() {
     assert_eq!(check::run(&missing).unwrap(), Exit::Failed);
     assert_eq!(explain::run(&missing).unwrap(), Exit::Failed);
 }
+
+const REFERENCE: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../docs/reference/policy.md"
+));
+
+/// Every example of the reference: whole documents as they stand, the others put together into one.
+#[test]
+fn every_example_of_the_reference_is_valid() {
+    let blocks = REFERENCE.split("```yaml\n").skip(1);
+    let blocks: Vec<&str> = blocks
+        .filter_map(|rest| rest.split_once("```").map(|(block, _)| block))
+        .collect();
+    let (whole, parts): (Vec<&str>, Vec<&str>) = blocks
+        .iter()
+        .partition(|block| block.starts_with("apiVersion"));
+    let parts: String = parts
+        .iter()
+        .map(|part| part.strip_prefix("spec:\n").unwrap_or(part))
+        .collect();
+    let together = format!(
+        "apiVersion: sealift.dev/v1alpha1\nkind: ClusterPromotionPolicy\n\
+         metadata: {{ name: together }}\nspec:\n{parts}"
+    );
+    let whole = whole.join("---\n");
+    let (read, _folder) = read_texts(&[("whole.yaml", &whole), ("together.yaml", &together)]);
+    let errors: Vec<_> = read.findings.iter().filter(|one| one.error).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    assert_eq!(read.listed.len(), 3);
+}
