@@ -8,6 +8,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -65,9 +66,8 @@ pub async fn gather<'a>(
     for one in wanted {
         for source in sources(one.policy) {
             let key = (one.policy.name.clone(), source.clone());
-            if !materials.contains_key(&key) {
-                let bytes = read(objects, source, &one).await;
-                materials.insert(key, bytes);
+            if let Entry::Vacant(place) = materials.entry(key) {
+                place.insert(read(objects, source, &one).await);
             }
         }
     }

@@ -151,6 +151,10 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "strings that some YAML reader takes for something else are quoted",
     ),
     (
+        "verification-outlives-annotations",
+        "`imagesVerification` of the spec holds for references with annotations, too",
+    ),
+    (
         "what-runs-is-a-hint",
         "an image is written where Git names it, running or not",
     ),

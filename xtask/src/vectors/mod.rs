@@ -11,6 +11,7 @@ mod registry;
 mod selection;
 mod settings;
 mod slots;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -59,6 +60,7 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("live-image-match", selection::live_image_match),
     ("live-images", selection::live_images),
     ("match-func", selection::match_func),
+    ("merge-verification", verification::merge),
     ("name-pattern", selection::name_pattern),
     ("name-pattern-glob", selection::name_pattern_glob),
     ("needs-update", selection::needs_update),

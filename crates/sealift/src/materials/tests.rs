@@ -1,3 +1,5 @@
+//! Every source that can be read, and every way in which it cannot.
+
 use std::fs;
 
 use sealift_core::promotion::read::{Context, Document, read as read_policy};

@@ -1,3 +1,5 @@
+//! Which policies govern, what stays in force, and what is refused.
+
 use serde_json::json;
 
 use super::*;

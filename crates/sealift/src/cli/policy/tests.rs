@@ -1,3 +1,5 @@
+//! What the commands print, and that the reference holds.
+
 use std::fs;
 
 use super::super::options::OutputFormat;
