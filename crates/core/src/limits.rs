@@ -253,6 +253,8 @@ pub const CHAIN_CERTIFICATES_MAX: usize = 8;
 pub const VERDICTS_MAX: usize = 20_000;
 /// Bytes of one policy document.
 pub const POLICY_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of the name of an object. Kubernetes, "Object Names and IDs".
+pub const OBJECT_NAME_BYTES_MAX: usize = 253;
 /// Policies that are in force at once, in documents.
 pub const POLICIES_MAX: usize = 500;
 /// Authorities of one policy, in authorities.

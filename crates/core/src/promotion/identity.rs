@@ -89,7 +89,15 @@ impl fmt::Display for Pattern {
         match self {
             Self::Exact(text) => f.write_str(text),
             Self::UrlPrefix(prefix) => write!(f, "{prefix}…"),
-            Self::Regexp(expression) => write!(f, "regexp {}", expression.as_str()),
+            Self::Regexp(expression) => {
+                let whole = expression.as_str();
+                let written = whole.strip_prefix(r"\A(?:").unwrap_or(whole);
+                write!(
+                    f,
+                    "regexp {}",
+                    written.strip_suffix(r")\z").unwrap_or(written)
+                )
+            }
             Self::Glob {
                 prefix,
                 glob,

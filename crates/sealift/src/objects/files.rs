@@ -120,7 +120,11 @@ impl Reader {
             Err(error) => {
                 let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
                 let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
-                let problem = ProblemKind::Unparsable("it is not UTF-8".to_owned());
+                let problem = "it is not UTF-8".to_owned();
+                if documents::may_be_policy(&String::from_utf8_lossy(bytes)) {
+                    self.policy(Err(problem.clone()), &at(line));
+                }
+                let problem = ProblemKind::Unparsable(problem);
                 return self.problem(at(line), problem);
             }
         };

@@ -62,9 +62,12 @@ pub(super) fn attestations(spec: &PolicySpec, findings: &mut Findings) -> Vec<At
         ] {
             not_available(findings, format!("{at}.{part}"), value.as_ref());
         }
-        if one.name.trim().is_empty() {
-            let hint = "verdicts and exceptions call it by its name";
-            findings.invalid(format!("{at}.name"), "", "the demand has no name", hint);
+        // A dot would make one clause the group of another.
+        let plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+        if one.name.is_empty() || !one.name.chars().all(plain) {
+            let hint = "use letters, digits, `-` and `_`: exceptions call it by its name";
+            let message = "this is no name of a demand";
+            findings.invalid(format!("{at}.name"), &one.name, message, hint);
         } else if !names.insert(&one.name) {
             let message = format!("there are two demands `{}`", one.name);
             findings.invalid(format!("{at}.name"), &one.name, message, "rename one");

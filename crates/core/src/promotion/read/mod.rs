@@ -27,7 +27,7 @@ use super::effective::Effective;
 use super::error::{Findings, PolicyError, shown};
 use super::scope::Scope;
 use super::spec::Unmatched;
-use crate::limits::POLICY_BYTES_MAX;
+use crate::limits::{OBJECT_NAME_BYTES_MAX, POLICY_BYTES_MAX};
 use crate::nearest::nearest;
 use crate::notice::Notice;
 use crate::reason::Reason;
@@ -212,6 +212,15 @@ fn envelope(object: &Value, context: &Context<'_>, findings: &mut Findings) -> O
     if name.is_empty() {
         let message = "the document has no name";
         findings.invalid("metadata.name", "", message, "name it");
+    } else if !is_object_name(&name) {
+        let message = "this is no name of an object";
+        let hint = "use lower-case letters, digits, `-` and `.`";
+        findings.invalid("metadata.name", &name, message, hint);
+    }
+    if let Some(namespace) = namespace.as_ref().filter(|name| !is_object_name(name)) {
+        let message = "this is no name of a namespace";
+        let hint = "use lower-case letters, digits and `-`";
+        findings.invalid("metadata.namespace", namespace, message, hint);
     }
     if kind == Some(Kind::ClusterPromotionPolicy) && text(metadata, "namespace").is_some() {
         let message = "a ClusterPromotionPolicy has no namespace";
@@ -240,6 +249,15 @@ fn envelope(object: &Value, context: &Context<'_>, findings: &mut Findings) -> O
         namespace,
         name,
     }
+}
+
+/// Kubernetes, "Object Names and IDs", DNS subdomain names. A `/` in a name would make two policies
+/// one.
+fn is_object_name(name: &str) -> bool {
+    name.len() <= OBJECT_NAME_BYTES_MAX
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
 }
 
 /// Refuses a section that is not available yet.

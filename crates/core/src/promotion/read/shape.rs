@@ -176,7 +176,11 @@ fn report(
             Some(expected) => format!("this is not {expected}"),
             None => text.clone(),
         };
-        (message, "see the reference of policies".to_owned())
+        let hint = match text.contains("integer `") || text.contains("boolean `") {
+            true => "a text is wanted: put it in quotes",
+            false => "see the reference of policies",
+        };
+        (message, hint.to_owned())
     };
     let value = lookup(whole, steps).filter(|_| !field.contains("inline"));
     let value = value.filter(|value| !value.is_object() && !value.is_array());

@@ -344,6 +344,14 @@ fn each_mistake_is_refused_with_its_field_and_reason() {
         ),
         (
             json!({ "attestations": [{
+                "name": "a.b", "predicateTypes": ["vuln"],
+                "require": { "atLeast": 1, "of": ["ci"] }
+            }] }),
+            "spec.attestations[0].name",
+            invalid,
+        ),
+        (
+            json!({ "attestations": [{
                 "name": "a", "predicateTypes": ["https://sigstore.dev/cosign/sign/v1"],
                 "require": { "atLeast": 1, "of": ["ci"] }
             }] }),
@@ -508,6 +516,9 @@ fn the_envelope_is_strict_too() {
         ["kind policy-invalid"]
     );
     assert_eq!(errors_of(&json!([])).len(), 3);
+    let mut slash = object("ClusterPromotionPolicy", with(json!({})));
+    slash["metadata"]["name"] = json!("team/own");
+    assert_eq!(errors_of(&slash), ["metadata.name policy-invalid"]);
 }
 
 #[test]

@@ -156,7 +156,14 @@ fn require(demand: &Demand) -> String {
         text.push_str(&format!(", among them {}", names(&demand.including)));
     }
     if let Some(seconds) = demand.max_age_secs {
-        text.push_str(&format!(", signed within {seconds} seconds"));
+        let (count, unit) = match seconds {
+            days if days % 86_400 == 0 => (days / 86_400, "day"),
+            hours if hours % 3_600 == 0 => (hours / 3_600, "hour"),
+            minutes if minutes % 60 == 0 => (minutes / 60, "minute"),
+            seconds => (seconds, "second"),
+        };
+        let age = crate::output::counted(count.unsigned_abs(), unit);
+        text.push_str(&format!(", signed at most {age} ago"));
     }
     text
 }

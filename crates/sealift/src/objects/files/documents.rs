@@ -43,12 +43,21 @@ pub(super) fn read(text: &str) -> Vec<Result<Document, Broken>> {
                 value,
             })),
             Err(mut broken) => {
-                broken.may_be_policy = chunk.text.contains("sealift.dev/");
+                broken.may_be_policy = may_be_policy(chunk.text);
                 documents.push(Err(broken));
             }
         }
     }
     documents
+}
+
+/// Whether a text that cannot be read may have been a policy. Our annotations alone do not make one:
+/// a broken Application harms only itself.
+pub(super) fn may_be_policy(text: &str) -> bool {
+    text.contains("PromotionPolicy")
+        || text
+            .lines()
+            .any(|line| line.contains("apiVersion") && line.contains("sealift.dev/"))
 }
 
 /// A piece of a file that holds one YAML document, or several JSON ones.

@@ -247,6 +247,10 @@ async fn whatever_is_or_may_be_a_policy_is_listed() {
             "apiVersion: kyverno.io/v2\nkind: PolicyException\n",
         ),
         ("secret.yaml", "kind: Secret\nx: [\n"),
+        (
+            "app.yaml",
+            "kind: Application\nmetadata: {annotations: {sealift.dev/commit-per: x\n",
+        ),
     ]);
     assert_eq!(
         policies(&objects).await,

@@ -63,6 +63,14 @@ fn an_identity_that_means_anybody_on_a_shared_host_is_refused() {
             None,
         ),
         (
+            regexp(r"https://github\.com/acme/(shop|web)/\.github/.+"),
+            Some("subject.regexp"),
+        ),
+        (
+            regexp(r"https://github\.com/acme/shop/.+|https://github\.com/acme/web/.+"),
+            None,
+        ),
+        (
             keyless(json!("https://github.com/acme/shop/x@refs/heads/m")),
             None,
         ),
