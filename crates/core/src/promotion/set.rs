@@ -203,6 +203,11 @@ impl PolicySet {
         self.policies.values()
     }
 
+    /// Every exception that is heard, with the policy that it is for.
+    pub fn exceptions(&self) -> impl Iterator<Item = (&ObjectId, &Arc<Exception>)> {
+        self.exceptions.iter().map(|(id, one)| (id, one))
+    }
+
     /// What governs `image` of an Application.
     #[must_use]
     pub fn governing(

@@ -42,7 +42,7 @@ fn explain_writes_the_short_form_out_and_refuses_what_is_not_valid() {
     let good = policy(&world, "good.yaml", VALID, &["explain", "--output", "json"]);
     assert_eq!(good.status.code(), Some(0), "{good:?}");
     let report: serde_json::Value = serde_json::from_slice(&good.stdout).unwrap();
-    let authority = &report[0]["authorities"][0];
+    let authority = &report["policies"][0]["authorities"][0];
     assert_eq!(
         authority["issuer"],
         "https://token.actions.githubusercontent.com"

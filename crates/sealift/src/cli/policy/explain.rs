@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::super::options::OutputFormat;
-use super::explained::{Explained, Signer, explain};
+use super::explained::{Explained, Signer, Waived, explain, waived};
 use super::{FileArguments, check, read};
 use crate::exit::Exit;
 use crate::output::{Cell, DIM, HEADING, Table, WARN, escape, ignore_closed_pipe, json_document};
@@ -21,21 +22,48 @@ pub(super) fn run(arguments: &FileArguments) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     let explained: Vec<_> = read.set.policies().map(|policy| explain(policy)).collect();
+    let waivers = read.set.exceptions();
+    let waivers: Vec<_> = waivers.map(|(of, one)| waived(of, one)).collect();
     let mut out = io::BufWriter::new(anstream::stdout().lock());
     let result = match arguments.output.output {
-        OutputFormat::Json => json_document(&mut out, &explained),
-        OutputFormat::Text => explained
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, policy)| {
-                if index > 0 {
-                    writeln!(out)?;
-                }
-                text(&mut out, policy)
-            }),
+        OutputFormat::Json => json_document(
+            &mut out,
+            &json!({ "policies": explained, "exceptions": waivers }),
+        ),
+        OutputFormat::Text => whole(&mut out, &explained, &waivers),
     };
     ignore_closed_pipe(result.and_then(|()| out.flush()))?;
     Ok(Exit::Done)
+}
+
+fn whole(out: &mut impl Write, policies: &[Explained], waivers: &[Waived]) -> io::Result<()> {
+    for (index, policy) in policies.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        text(out, policy)?;
+    }
+    for waiver in waivers {
+        writeln!(out)?;
+        waiver_text(out, waiver)?;
+    }
+    Ok(())
+}
+
+pub(super) fn waiver_text(out: &mut impl Write, waiver: &Waived) -> io::Result<()> {
+    let name = escape(&waiver.name);
+    writeln!(out, "{HEADING}PolicyException {name}{HEADING:#}\n")?;
+    let mut table = Table::default();
+    let mut row = |label: &str, value: &str| {
+        table.row([Cell::styled(label, DIM), Cell::plain(value)]);
+    };
+    row("of policy", &waiver.policy);
+    row("waives", &waiver.clauses.join(", "));
+    row("for image", &waiver.image);
+    lines(&mut row, "applications", &waiver.applications);
+    row("until", &waiver.until);
+    row("because", &waiver.reason);
+    table.write(out)
 }
 
 pub(super) fn text(out: &mut impl Write, policy: &Explained) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! What a policy stands for, as data: short forms written out, defaults filled in.
 
 use sealift_core::promotion::effective::{Authority, Demand, Effective, Who};
-use sealift_core::promotion::read::{Kind, Policy};
+use sealift_core::promotion::read::{Exception, Kind, ObjectId, Policy};
 use sealift_core::promotion::spec::{
     FileSource, KeyRef, Permission, Sct, Transparency, TrustRootSpec,
 };
@@ -27,6 +27,18 @@ pub(super) struct Explained {
     pub(super) clauses: Vec<Clause>,
     pub(super) authorities: Vec<Signer>,
     pub(super) warnings: Vec<String>,
+}
+
+/// One exception.
+#[derive(Debug, Serialize)]
+pub(super) struct Waived {
+    pub(super) name: String,
+    pub(super) policy: String,
+    pub(super) applications: Vec<String>,
+    pub(super) image: String,
+    pub(super) clauses: Vec<String>,
+    pub(super) until: String,
+    pub(super) reason: String,
 }
 
 /// One clause that must hold.
@@ -107,6 +119,19 @@ pub(super) fn explain(policy: &Policy) -> Explained {
         clauses: clauses(effective),
         authorities: effective.authorities.values().map(signer).collect(),
         warnings: warnings.chain(weak(effective)).collect(),
+    }
+}
+
+pub(super) fn waived(policy: &ObjectId, exception: &Exception) -> Waived {
+    let applications = exception.applications.iter().map(ToString::to_string);
+    Waived {
+        name: exception.id.to_string(),
+        policy: policy.to_string(),
+        applications: applications.collect(),
+        image: format!("{}@{}", exception.image, exception.digest),
+        clauses: exception.clauses.clone(),
+        until: exception.until.to_string(),
+        reason: exception.reason.clone(),
     }
 }
 

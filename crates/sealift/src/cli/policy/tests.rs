@@ -85,6 +85,26 @@ fn a_policy_is_explained_with_everything_that_it_stands_for() {
 }
 
 #[test]
+fn an_exception_is_explained_with_its_policy_and_end() {
+    let exception = format!(
+        "apiVersion: sealift.dev/v1alpha1\nkind: PolicyException\nmetadata: {{ name: hotfix }}\n\
+         spec:\n  policy: shop\n  image: {{ pattern: ghcr.io/acme/shop, digest: 'sha256:{}' }}\n  \
+         clauses: [signatures]\n  until: 2026-12-01T00:00:00Z\n  reason: INC-1\n",
+        "0a".repeat(32)
+    );
+    let (read, _folder) = read_texts(&[("good.yaml", GOOD), ("exception.yaml", &exception)]);
+    let waivers = read.set.exceptions();
+    let waivers: Vec<_> = waivers
+        .map(|(of, one)| explained::waived(of, one))
+        .collect();
+    let [waiver] = waivers.as_slice() else {
+        panic!("{:?}", read.findings)
+    };
+    let text = plain(|out| explain::waiver_text(out, waiver).unwrap());
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn a_file_that_is_no_policy_or_not_there_is_an_error() {
     for (text, part) in [
         ("a: [", "cannot be read"),
