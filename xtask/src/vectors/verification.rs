@@ -9,7 +9,10 @@ use super::Outcome;
 pub(crate) fn merge(case: &Value) -> Outcome {
     let levels = serde_json::from_value::<Vec<Option<ImagesVerification>>>(case["levels"].clone());
     let Ok(levels) = levels else {
-        return Outcome::Skipped("the case has no readable levels");
+        return Outcome::Failed {
+            expected: "levels that can be read".to_owned(),
+            got: case["levels"].to_string(),
+        };
     };
     let merged = ImagesVerification::merged(levels.iter().map(Option::as_ref));
     let got = merged.map_or(Value::Null, |merged| {

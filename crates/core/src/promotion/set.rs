@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::effective::Effective;
 use super::error::{Findings, PolicyError};
-use super::read::{Context, Document, Exception, Kind, ObjectId, Policy, read};
+use super::read::{Context, Document, Exception, Kind, ObjectId, Policy, Rejected, read};
 use super::scope::{Scope, Subject, registry_allows};
 use super::spec::{Mode, OnRefused, Pin, Unmatched};
 use crate::digest::Digest;
@@ -61,6 +61,7 @@ pub struct InvalidPolicy {
     /// What is wrong.
     pub errors: Vec<PolicyError>,
     scope: Scope,
+    unmatched: Option<Unmatched>,
 }
 
 /// All policies in force.
@@ -152,7 +153,7 @@ impl PolicySet {
                 Ok(object) => object,
                 Err(problem) => {
                     let error = whole_document(problem);
-                    rejected.push((origin, unreadable(), vec![error], Scope::default()));
+                    rejected.push((origin, whole(unreadable(), error, None)));
                     continue;
                 }
             };
@@ -163,13 +164,10 @@ impl PolicySet {
             };
             if let Some(first) = seen.insert(id.clone(), origin.clone()) {
                 let problem = format!("the same object stands at {first}, too");
-                let scope = Scope {
-                    namespace: id.namespace.clone(),
-                    ..Scope::default()
-                };
                 self.policies.remove(&id);
                 exceptions.retain(|(_, one): &(_, Arc<Exception>)| one.id != id);
-                rejected.push((origin, id, vec![whole_document(&problem)], scope));
+                let namespace = id.namespace.clone();
+                rejected.push((origin, whole(id, whole_document(&problem), namespace)));
                 continue;
             }
             match outcome {
@@ -177,12 +175,11 @@ impl PolicySet {
                     self.policies.insert(id, Arc::from(policy));
                 }
                 Ok(Err(exception)) => exceptions.push((origin, Arc::from(exception))),
-                Err(bad) => rejected.push((origin, id, bad.errors, bad.scope)),
+                Err(bad) => rejected.push((origin, *bad)),
             }
         }
-        for (origin, id, errors, scope) in rejected {
-            let finding = self.reject(origin, id, errors, scope, &last_good);
-            findings.push(finding);
+        for (origin, bad) in rejected {
+            findings.push(self.reject(origin, bad, &last_good));
         }
         self.bound(&mut findings);
         for (origin, exception) in exceptions {
@@ -228,15 +225,7 @@ impl PolicySet {
                     allowed: registry_allows(&effective.allowed_registries, image),
                 });
             }
-            if let Some(unmatched) = policy.unmatched {
-                let strictest = governance.unmatched.as_ref().map(|rule| rule.unmatched);
-                if strictest.is_none_or(|strictest| unmatched > strictest) {
-                    governance.unmatched = Some(UnmatchedRule {
-                        policy: effective.name.clone(),
-                        unmatched,
-                    });
-                }
-            }
+            governance.say_unmatched(&effective.name, policy.unmatched);
             if !policy.scope.holds_image(image) {
                 continue;
             }
@@ -253,10 +242,14 @@ impl PolicySet {
                     exception: Arc::clone(exception),
                 }));
         }
-        let refused = self.invalid.iter().filter(|policy| {
-            policy.scope.holds_application(subject) && policy.scope.holds_image(image)
-        });
-        governance.refused = refused.map(Arc::clone).collect();
+        for policy in &self.invalid {
+            if policy.scope.holds_application(subject) {
+                governance.say_unmatched(&policy.name, policy.unmatched);
+                if policy.scope.holds_image(image) {
+                    governance.refused.push(Arc::clone(policy));
+                }
+            }
+        }
         governance
     }
 
@@ -264,11 +257,15 @@ impl PolicySet {
     fn reject(
         &mut self,
         origin: &str,
-        id: ObjectId,
-        errors: Vec<PolicyError>,
-        scope: Scope,
+        bad: Rejected,
         last_good: &BTreeMap<ObjectId, Arc<Policy>>,
     ) -> PolicyFinding {
+        let Rejected {
+            id,
+            errors,
+            scope,
+            unmatched,
+        } = bad;
         let name = id.to_string();
         let (reason, what) = if id.kind == Some(Kind::PolicyException) {
             let expired = errors
@@ -291,6 +288,7 @@ impl PolicySet {
                 origin: origin.to_owned(),
                 errors: errors.clone(),
                 scope,
+                unmatched,
             }));
             (Reason::PolicyInvalid, "everything in its scope is refused")
         };
@@ -315,15 +313,8 @@ impl PolicySet {
             return;
         }
         let problem = format!("there are {count} policies, more than {POLICIES_MAX}");
-        let errors = vec![whole_document(&problem)];
-        let empty = BTreeMap::new();
-        let finding = self.reject(
-            "all policies",
-            unreadable(),
-            errors,
-            Scope::default(),
-            &empty,
-        );
+        let bad = whole(unreadable(), whole_document(&problem), None);
+        let finding = self.reject("all policies", bad, &BTreeMap::new());
         findings.push(finding);
     }
 
@@ -370,9 +361,13 @@ impl PolicySet {
                  ClusterPromotionPolicy",
             ),
         }
-        let empty = BTreeMap::new();
-        let scope = Scope::default();
-        Some(self.reject(origin, one.id.clone(), findings.errors, scope, &empty))
+        let bad = Rejected {
+            id: one.id.clone(),
+            errors: findings.errors,
+            scope: Scope::default(),
+            unmatched: None,
+        };
+        Some(self.reject(origin, bad, &BTreeMap::new()))
     }
 
     fn remarks(
@@ -395,6 +390,19 @@ impl PolicySet {
 }
 
 impl Governance {
+    /// Takes what a policy says of images without one, if it is stricter than what was said.
+    fn say_unmatched(&mut self, policy: &str, unmatched: Option<Unmatched>) {
+        let strictest = self.unmatched.as_ref().map(|rule| rule.unmatched);
+        if let Some(unmatched) = unmatched
+            && strictest.is_none_or(|strictest| unmatched > strictest)
+        {
+            self.unmatched = Some(UnmatchedRule {
+                policy: policy.to_owned(),
+                unmatched,
+            });
+        }
+    }
+
     /// What is written of the reference: the strictest of all policies.
     #[must_use]
     pub fn pin(&self) -> Option<Pin> {
@@ -453,6 +461,19 @@ fn unreadable() -> ObjectId {
         kind: None,
         namespace: None,
         name: String::new(),
+    }
+}
+
+/// A document of which nothing counts: everything in its namespace, or everywhere, is refused.
+fn whole(id: ObjectId, error: PolicyError, namespace: Option<String>) -> Rejected {
+    Rejected {
+        id,
+        errors: vec![error],
+        scope: Scope {
+            namespace,
+            ..Scope::default()
+        },
+        unmatched: None,
     }
 }
 

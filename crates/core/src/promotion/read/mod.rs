@@ -104,6 +104,8 @@ pub struct Rejected {
     pub errors: Vec<PolicyError>,
     /// What it would be about; where that cannot be read, everything in its reach.
     pub scope: Scope,
+    /// What it would say of images without a policy, refusing where that cannot be read.
+    pub unmatched: Option<Unmatched>,
 }
 
 impl Kind {
@@ -163,11 +165,12 @@ pub fn read(object: &Value, context: &Context<'_>) -> Result<Document, Box<Rejec
     };
     match outcome {
         Some(document) if findings.errors.is_empty() => Ok(document),
-        _ => {
-            let scope = policy::readable_scope(&id, spec);
-            let errors = findings.errors;
-            Err(Box::new(Rejected { id, errors, scope }))
-        }
+        _ => Err(Box::new(Rejected {
+            errors: findings.errors,
+            scope: policy::readable_scope(&id, spec),
+            unmatched: policy::readable_unmatched(&id, spec),
+            id,
+        })),
     }
 }
 

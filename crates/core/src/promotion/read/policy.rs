@@ -83,6 +83,38 @@ pub(super) fn read(
     })
 }
 
+/// Fields of `spec` that are about no other images than `images` says. Beside `allowedRegistries`
+/// nothing is missing here but what is mistyped, and that may have been it.
+const BOUND_TO_IMAGES: &[&str] = &[
+    "profile",
+    "mode",
+    "onRefused",
+    "unmatched",
+    "applications",
+    "images",
+    "update",
+    "write",
+    "subject",
+    "defaults",
+    "authorities",
+    "signatures",
+    "unsafeNoSignatures",
+    "attestations",
+    "suppliers",
+    "gates",
+];
+
+/// What an invalid document would say of images that no policy governs.
+pub(super) fn readable_unmatched(id: &ObjectId, spec: &Value) -> Option<Unmatched> {
+    match id.kind {
+        Some(Kind::PromotionPolicy | Kind::PolicyException) => None,
+        Some(Kind::ClusterPromotionPolicy) | None => match spec.get("unmatched") {
+            Some(Value::String(word)) if word == "allow" => Some(Unmatched::Allow),
+            _ => Some(Unmatched::Refuse),
+        },
+    }
+}
+
 /// What an invalid document is about: each part by itself, and everything where a part is broken.
 pub(super) fn readable_scope(id: &ObjectId, spec: &Value) -> Scope {
     let mut findings = Findings::default();
@@ -93,13 +125,15 @@ pub(super) fn readable_scope(id: &ObjectId, spec: &Value) -> Scope {
     let selectors = applications("", &selectors.unwrap_or_default(), &mut findings);
     let selectors_broken = !findings.errors.is_empty();
     let rules = images("", &rules.unwrap_or_default(), &mut findings);
+    let mut fields = spec.as_object().into_iter().flatten();
+    let bound = fields.all(|(field, _)| BOUND_TO_IMAGES.contains(&field.as_str()));
     Scope {
         namespace: id.namespace.clone(),
         applications: match selectors_broken {
             true => Vec::new(),
             false => selectors,
         },
-        images: match findings.errors.is_empty() {
+        images: match findings.errors.is_empty() && bound {
             true => rules,
             false => Vec::new(),
         },

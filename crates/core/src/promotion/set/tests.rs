@@ -223,6 +223,36 @@ fn an_invalid_policy_without_an_earlier_one_refuses_its_scope_as_far_as_it_can_b
 }
 
 #[test]
+fn an_invalid_policy_does_not_let_go_of_registries_and_images_without_a_policy() {
+    let mut set = PolicySet::new("argocd");
+    for field in ["allowedRegistries", "allowedRegistry"] {
+        let mut spec = json!({ "images": [{ "pattern": "ghcr.io/acme/**" }] });
+        spec[field] = json!(["ghcr.io/acme"]);
+        set.update(&[document("PromotionPolicy", None, "p", spec)], now());
+        let governance = governing(&set, "argocd", "web", "quay.io/x/y");
+        assert_eq!(governance.refused.len(), 1, "{field}");
+    }
+    for (unmatched, expected) in [
+        (json!("allow"), Unmatched::Allow),
+        (json!("alow"), Unmatched::Refuse),
+        (Value::Null, Unmatched::Refuse),
+    ] {
+        let images = json!([{ "pattern": "ghcr.io/acme/**" }]);
+        let spec = json!({ "images": images, "unmatched": unmatched });
+        set.update(
+            &[document("ClusterPromotionPolicy", None, "c", spec)],
+            now(),
+        );
+        let governance = governing(&set, "argocd", "web", "quay.io/x/y");
+        assert!(governance.refused.is_empty());
+        assert_eq!(
+            governance.unmatched.map(|rule| rule.unmatched),
+            Some(expected)
+        );
+    }
+}
+
+#[test]
 fn the_same_policy_twice_is_neither_of_them() {
     let mut set = PolicySet::new("argocd");
     let one = document("PromotionPolicy", None, "p", signed());
