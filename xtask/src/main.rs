@@ -9,6 +9,7 @@
 mod bench;
 mod fuzz;
 mod gen_docs;
+mod judging;
 mod lint;
 mod soak;
 mod test;
@@ -42,6 +43,10 @@ enum Command {
     Soak(soak::Arguments),
     /// Runs parsers of hostile input on mutations of their corpus.
     Fuzz(fuzz::Arguments),
+    /// Judges the public conformance bundles of Sigstore.
+    Conformance(judging::conformance::Arguments),
+    /// Judges images that real tools signed, by the right policy and by each with one demand changed.
+    Layouts(judging::layouts::Arguments),
     /// Runs recorded answers of Argo CD Image Updater through our real functions.
     Vectors(vectors::Arguments),
 }
@@ -54,6 +59,8 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::command(&arguments),
         Command::Bench(arguments) => bench::command(&arguments),
         Command::Soak(arguments) => soak::command(&arguments),
+        Command::Conformance(arguments) => judging::conformance::command(&arguments),
+        Command::Layouts(arguments) => judging::layouts::command(&arguments),
         Command::Vectors(arguments) => vectors::command(&arguments),
     };
     match done {

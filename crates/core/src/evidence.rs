@@ -86,6 +86,9 @@ pub enum Form {
 pub struct Gap {
     /// What was asked for, for example `sha256-….sig in ghcr.io/acme/shop`.
     pub asked: String,
+    /// Whether it may hide items that nobody knows of: a list that could not be read, or not to its end. Otherwise one known
+    /// item is missing, or more hangs on the image than is read.
+    pub hides: bool,
     /// Why it is not there.
     pub reason: Reason,
     /// The same for people.
@@ -129,6 +132,7 @@ impl Evidence {
             merged.items.sort_by_key(unread);
             merged.items.truncate(limits::EVIDENCE_ITEMS_MAX);
             gaps.insert(Gap {
+                hides: false,
                 asked: format!("what hangs on {subject}"),
                 reason: Reason::EvidenceLimit,
                 detail: format!("more than {} items", limits::EVIDENCE_ITEMS_MAX),

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use sealift_core::commit_message::DEFAULT_TEMPLATE;
 use sealift_core::digest::Digest;
+use sealift_core::event::{Body, Cause, Notice};
 use sealift_core::secret::Secret;
 use sealift_core::template::Template;
 use sealift_git::{GitSettings, Repositories, Signer};
-use sealift_trust::{Policy, Unverified};
+use sealift_trust::Unverified;
 use sealift_write::Author;
 
 use crate::cli::options::{
@@ -22,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::objects::source::ObjectSource;
 use crate::pipeline::report::Report;
 use crate::pipeline::{self, CommitSettings, Context, Parts};
+use crate::policies::{Policies, Remark};
 use crate::registries::Registries;
 use crate::state::{self, StateFolder};
 
@@ -57,7 +59,7 @@ pub struct Engine {
     journal: Option<Journal>,
     /// Counters for operators.
     pub metrics: Arc<Metrics>,
-    policy: Policy,
+    policies: Policies,
     commit: CommitSettings,
     argocd_namespace: String,
     repositories_at_once: usize,
@@ -79,7 +81,7 @@ impl Engine {
             UnverifiedOption::Allow => Unverified::Allow,
             UnverifiedOption::Refuse => Unverified::Refuse,
         };
-        let policy = Policy::none(unverified);
+        let policies = Policies::new(unverified, &options.source.argocd_namespace);
         let registries = Registries::open(options.registry, &state)?;
         let mut settings = GitSettings::new(state.subfolder("git")?);
         settings.net = Some(registries.net().clone());
@@ -91,7 +93,7 @@ impl Engine {
             Mode::LookOn => (None, Vec::new()),
             Mode::Write | Mode::DryRun => {
                 let version = env!("CARGO_PKG_VERSION").to_owned();
-                let configuration = configuration(options, &policy, &registries);
+                let configuration = configuration(options, &registries);
                 let program = Program {
                     version,
                     configuration,
@@ -110,7 +112,7 @@ impl Engine {
             git,
             journal,
             metrics: Arc::default(),
-            policy,
+            policies,
             commit,
             argocd_namespace: options.source.argocd_namespace.clone(),
             repositories_at_once: usize::from(options.cycle.max_concurrent_apps),
@@ -132,13 +134,17 @@ impl Engine {
     /// Objects cannot be read at all, or the journal cannot be written.
     pub async fn cycle(&mut self) -> anyhow::Result<Report> {
         let objects = self.source.read(&self.git).await?;
+        let now = Timestamp::now();
+        let (in_force, remarks) = self.policies.read(objects.as_ref(), now).await?;
+        self.record_remarks(&remarks, now)?;
         let parts = Parts {
             objects,
             registries: &self.registries,
             git: &self.git,
             journal: self.journal.as_ref(),
             metrics: Some(&self.metrics),
-            policy: self.policy.clone(),
+            policies: &self.policies,
+            in_force,
             commit: self.commit.clone(),
             argocd_namespace: self.argocd_namespace.clone(),
             dry_run: self.mode != Mode::Write,
@@ -150,6 +156,28 @@ impl Engine {
         self.unsettled = context.into_unsettled();
         self.registries.flush();
         report
+    }
+
+    /// Says and records what is to be said of policies.
+    fn record_remarks(&self, remarks: &[Remark], now: Timestamp) -> anyhow::Result<()> {
+        for remark in remarks {
+            let Remark {
+                subject,
+                reason,
+                detail,
+            } = remark;
+            tracing::warn!(reason = reason.id(), subject, "{detail}");
+            if let Some(journal) = &self.journal {
+                let cause = Cause::new(*reason, detail.clone());
+                let body = Body::Notice(Notice {
+                    cause,
+                    subject: subject.clone(),
+                    application: None,
+                });
+                journal.record(&body, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Ends the journal in order.
@@ -191,14 +219,13 @@ fn default_state() -> anyhow::Result<PathBuf> {
 }
 
 /// The digest of the effective configuration, for the journal. Secrets are named in it, not held.
-fn configuration(options: &Options<'_>, policy: &Policy, registries: &Registries) -> Digest {
+fn configuration(options: &Options<'_>, registries: &Registries) -> Digest {
     let text = format!(
-        "{:?}\n{:?}\n{:?}\n{:?}\n{}\n{}",
+        "{:?}\n{:?}\n{:?}\n{:?}\n{}",
         options.source,
         options.registry,
         options.git,
         options.cycle,
-        policy.hash(),
         registries.configuration_digest(),
     );
     Digest::of(text.as_bytes())

@@ -14,6 +14,7 @@ pub mod objects;
 pub mod output;
 pub mod pipeline;
 pub mod platform;
+pub mod policies;
 pub mod progress;
 pub mod registries;
 mod remotes;

@@ -6,7 +6,7 @@ use sealift_core::reason::Reason;
 
 use crate::candidate::Candidate;
 use crate::error::Refusal;
-use crate::verdict::{Finding, Verdict, Waiver};
+use crate::verdict::{Finding, Proof, Verdict, Waiver};
 
 /// How long the right to write lasts, in seconds. A push with all its retries takes minutes; an hour-old decision is stale.
 pub const ADMITTED_LIFE_SECS: i64 = 15 * 60;
@@ -25,6 +25,8 @@ pub struct Claim {
 /// On what the right rests; for events, trailers and messages.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Basis {
+    /// Every clause of every policy holds.
+    Proof(Proof),
     /// An explicit waiver.
     Waiver(Waiver),
 }
@@ -103,10 +105,14 @@ pub fn admit(
         });
     }
     let basis = match verdict.into_finding() {
-        Finding::Trusted(proof) => proof.unreachable(),
+        Finding::Trusted(proof) => Basis::Proof(proof),
         Finding::Waived(waiver) => Basis::Waiver(waiver),
         Finding::Refused(reasons) => {
-            let reason = reasons.first().copied().unwrap_or(Reason::NoPolicy);
+            let first = reasons.into_iter().next();
+            let (reason, detail) = match first {
+                Some(first) => (first.reason, first.detail),
+                None => (Reason::NoPolicy, String::new()),
+            };
             let Candidate {
                 repository,
                 tag,
@@ -117,6 +123,7 @@ pub fn admit(
                 tag,
                 digest,
                 reason,
+                detail,
             });
         }
     };
@@ -136,7 +143,20 @@ pub fn admit(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{Policy, Unverified, judge};
+    use crate::judge::{Case, Judge};
+    use crate::policy::{Policy, Unverified};
+    use sealift_core::evidence::Evidence;
+
+    fn judge(digest: Digest, policy: &Policy) -> Verdict {
+        let case = Case {
+            digest,
+            tag: None,
+            evidence: &Evidence::none(digest),
+            platforms: &[],
+            change: None,
+        };
+        Judge::default().judge(&case, policy, Timestamp::UNIX_EPOCH)
+    }
 
     fn candidate() -> Candidate {
         Candidate {
@@ -159,7 +179,9 @@ mod tests {
         let policy = Policy::none(Unverified::Allow);
         let verdict = judge(candidate().digest, &policy);
         let admitted = admit(candidate(), verdict, claim(), Timestamp::UNIX_EPOCH).unwrap();
-        let Basis::Waiver(waiver) = admitted.basis();
+        let Basis::Waiver(waiver) = admitted.basis() else {
+            panic!("{:?}", admitted.basis());
+        };
         assert_eq!(waiver.reason(), Reason::UncheckedNoPolicy);
         assert_eq!(admitted.policy(), policy.hash());
     }

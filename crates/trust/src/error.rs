@@ -8,7 +8,7 @@ use sealift_core::reason::Reason;
 #[non_exhaustive]
 pub enum Refusal {
     /// The verdict says no.
-    #[error("image `{repository}:{tag}` ({digest}) is not admitted: {}", reason.sentence())]
+    #[error("image `{repository}:{tag}` ({digest}) is not admitted: {detail}")]
     Verdict {
         /// Canonical repository.
         repository: String,
@@ -18,6 +18,8 @@ pub enum Refusal {
         digest: Digest,
         /// The first reason of the verdict.
         reason: Reason,
+        /// The same for people.
+        detail: String,
     },
     /// The verdict is about another digest than the candidate: a broken invariant, not a user's error.
     #[error("the verdict is about {judged}, the candidate is {candidate}")]

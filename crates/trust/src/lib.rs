@@ -1,6 +1,6 @@
 //! Verdicts, and the right to write.
 //!
-//! Trust is a value with one origin. [`judge`] is the only maker of a [`Verdict`], [`admit`] the only maker of an
+//! Trust is a value with one origin. [`Judge`] is the only maker of a [`Verdict`], [`admit`] the only maker of an
 //! [`Admitted`], and nothing downstream takes anything else. None of them can be built by hand, copied or used twice; the
 //! tests below fail to compile, and must go on failing.
 //!
@@ -8,7 +8,7 @@
 //! ```compile_fail,E0451
 //! use sealift_trust::{Verdict, Waiver};
 //! fn forge(waiver: Waiver) -> Verdict {
-//!     Verdict { digest: unimplemented!(), policy: unimplemented!(), finding: unimplemented!() }
+//!     Verdict { digest: unimplemented!(), policy: unimplemented!(), clauses: Vec::new(), finding: unimplemented!() }
 //! }
 //! ```
 //! Nor can a waiver:
@@ -16,9 +16,14 @@
 //! use sealift_trust::{Waiver, WaiverKind};
 //! let _ = Waiver { kind: WaiverKind::NoPolicy { source: String::new() } };
 //! ```
+//! Nor can a proof:
+//! ```compile_fail,E0451
+//! let _ = sealift_trust::Proof { vouched: Vec::new() };
+//! ```
 //! Nor the policy that a verdict is reached under:
 //! ```compile_fail,E0451
-//! let _ = sealift_trust::Policy { unverified: sealift_trust::Unverified::Allow, hash: unimplemented!() };
+//! let _ = sealift_trust::Policy { unverified: sealift_trust::Unverified::Allow, governance: unimplemented!(),
+//!                                 rules: Vec::new(), hash: unimplemented!() };
 //! ```
 //! Nor the right to write:
 //! ```compile_fail,E0451
@@ -41,11 +46,28 @@
 //! ```
 
 mod admit;
+mod authority;
 mod candidate;
+mod certificate;
+mod clause;
 mod error;
+mod facts;
+mod failure;
+mod judge;
+mod key;
+mod legacy;
+mod policy;
+mod signed;
+mod trust_root;
 mod verdict;
 
 pub use admit::{ADMITTED_LIFE_SECS, Admitted, Basis, Claim, admit};
+pub use authority::{Materials, Vouched};
 pub use candidate::Candidate;
 pub use error::Refusal;
-pub use verdict::{Finding, Policy, Proof, Unverified, Verdict, Waiver, WaiverKind, judge};
+pub use failure::Failure;
+pub use judge::{Case, Judge};
+pub use key::{KeyError, PublicKey};
+pub use policy::{Policy, Unverified};
+pub use trust_root::{TrustRoot, TrustRootError};
+pub use verdict::{Clause, Finding, Proof, Verdict, Waiver, WaiverKind};

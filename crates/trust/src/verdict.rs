@@ -1,65 +1,55 @@
-//! Verdicts: what a digest was found to be, under one policy.
-//!
-//! Today the only policy is "none", so the only findings are a waiver or a refusal. Proofs come with signature
-//! verification; their type is here already so that nothing downstream has to change.
+//! Verdicts: what a digest was found to be, under one policy, clause by clause.
 
 use sealift_core::digest::Digest;
 use sealift_core::reason::Reason;
 
-/// What to do with images that no policy governs (`--unverified`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unverified {
-    /// Write them, each with the reason `unchecked-no-policy`.
-    #[default]
-    Allow,
-    /// Refuse them with `no-policy`.
-    Refuse,
+use crate::authority::Vouched;
+use crate::failure::Failure;
+
+/// One clause of one policy, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clause {
+    /// The policy.
+    pub policy: String,
+    /// Its clause, as exceptions call it.
+    pub clause: String,
+    /// Whether a failure refuses (mode `enforce`) or is only said (mode `warn`).
+    pub enforced: bool,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// The exception that waives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waived_by: Option<String>,
+    /// Who vouched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vouched: Vec<Vouched>,
+    /// What was compared, where nobody vouches.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
-/// The policy that governs a candidate, with the hash under which events and commits name it.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    unverified: Unverified,
-    hash: Digest,
-}
-
-impl Policy {
-    /// The policy of an installation that has none: images are waived or refused, never trusted.
-    #[must_use]
-    pub fn none(unverified: Unverified) -> Self {
-        let text = match unverified {
-            Unverified::Allow => "unverified: allow",
-            Unverified::Refuse => "unverified: refuse",
-        };
-        Self {
-            unverified,
-            hash: Digest::of(text.as_bytes()),
-        }
-    }
-
-    /// SHA-256 of the policy's canonical text.
-    #[must_use]
-    pub const fn hash(&self) -> Digest {
-        self.hash
-    }
-}
-
-/// Cryptographic proof that a digest satisfies a policy. It cannot be made yet.
-#[derive(Debug)]
+/// Proof that a digest satisfies every policy that governs it. Only judging makes one.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Proof {
-    never: std::convert::Infallible,
+    pub(crate) vouched: Vec<Vouched>,
 }
 
 impl Proof {
-    pub(crate) const fn unreachable(&self) -> ! {
-        match self.never {}
+    /// Who vouched, by all clauses.
+    #[must_use]
+    pub fn vouched(&self) -> &[Vouched] {
+        &self.vouched
     }
 }
 
 /// An explicit, recorded absence of proof.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Waiver {
-    kind: WaiverKind,
+    pub(crate) kind: WaiverKind,
 }
 
 /// Why proof is not demanded.
@@ -70,6 +60,21 @@ pub enum WaiverKind {
     NoPolicy {
         /// The setting that lets it through.
         source: String,
+    },
+    /// Every policy that governs it demands no signature, and says why.
+    NoSignatures {
+        /// The policies.
+        policies: Vec<String>,
+    },
+    /// Clauses failed of policies that only warn.
+    Warn {
+        /// `policy: clause` of each.
+        failed: Vec<String>,
+    },
+    /// Exceptions waive the clauses that failed.
+    Exception {
+        /// Names of the exceptions.
+        ids: Vec<String>,
     },
 }
 
@@ -85,6 +90,22 @@ impl Waiver {
     pub const fn reason(&self) -> Reason {
         match self.kind {
             WaiverKind::NoPolicy { .. } => Reason::UncheckedNoPolicy,
+            WaiverKind::NoSignatures { .. } => Reason::PolicyUnsafe,
+            WaiverKind::Warn { .. } => Reason::WaivedWarn,
+            WaiverKind::Exception { .. } => Reason::WaivedException,
+        }
+    }
+}
+
+impl std::fmt::Display for WaiverKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoPolicy { source } => write!(f, "no policy governs the image ({source})"),
+            Self::NoSignatures { policies } => {
+                write!(f, "`{}` demands no signature", policies.join("`, `"))
+            }
+            Self::Warn { failed } => write!(f, "the policy only warns: {}", failed.join(", ")),
+            Self::Exception { ids } => write!(f, "waived by `{}`", ids.join("`, `")),
         }
     }
 }
@@ -95,17 +116,18 @@ pub enum Finding {
     /// Proven.
     Trusted(Proof),
     /// Not proven; the reasons, most important first, never empty.
-    Refused(Vec<Reason>),
+    Refused(Vec<Failure>),
     /// Not proven, and that is allowed explicitly.
     Waived(Waiver),
 }
 
-/// The finding about one digest under one policy. Made by [`judge`] alone, used up by [`crate::admit`].
+/// The finding about one digest under one policy. Made by judging alone, used up by [`crate::admit`].
 #[derive(Debug)]
 pub struct Verdict {
-    digest: Digest,
-    policy: Digest,
-    finding: Finding,
+    pub(crate) digest: Digest,
+    pub(crate) policy: Digest,
+    pub(crate) clauses: Vec<Clause>,
+    pub(crate) finding: Finding,
 }
 
 impl Verdict {
@@ -121,31 +143,31 @@ impl Verdict {
         self.policy
     }
 
+    /// Every clause that was judged, in order.
+    #[must_use]
+    pub fn clauses(&self) -> &[Clause] {
+        &self.clauses
+    }
+
     /// What was found.
     #[must_use]
     pub const fn finding(&self) -> &Finding {
         &self.finding
     }
 
+    /// Whether it is refused for nothing but evidence that could not be read whole: then asking again
+    /// may help.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        match &self.finding {
+            Finding::Refused(failures) => failures
+                .iter()
+                .all(|failure| failure.reason == Reason::EvidenceIncomplete),
+            Finding::Trusted(_) | Finding::Waived(_) => false,
+        }
+    }
+
     pub(crate) fn into_finding(self) -> Finding {
         self.finding
-    }
-}
-
-/// Judges `digest` under `policy`.
-#[must_use]
-pub fn judge(digest: Digest, policy: &Policy) -> Verdict {
-    let finding = match policy.unverified {
-        Unverified::Allow => Finding::Waived(Waiver {
-            kind: WaiverKind::NoPolicy {
-                source: "--unverified=allow".to_owned(),
-            },
-        }),
-        Unverified::Refuse => Finding::Refused(vec![Reason::NoPolicy]),
-    };
-    Verdict {
-        digest,
-        policy: policy.hash,
-        finding,
     }
 }

@@ -149,7 +149,7 @@ pub struct Candidate {
 pub struct TrustSummary {
     /// The verdict.
     pub verdict: VerdictKind,
-    /// What a waiver rests on: `no-policy`, `warn` or `exception`.
+    /// What a waiver rests on: `no-policy`, `no-signatures`, `warn` or `exception`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<String>,
     /// The particulars: identity, source of the policy, id of the exception.
@@ -158,6 +158,35 @@ pub struct TrustSummary {
     /// Digest of the policy that the verdict was reached under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Digest>,
+    /// Digest of the evidence that it was reached from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Digest>,
+    /// Every clause that was judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clauses: Vec<TrustClause>,
+}
+
+/// One clause of one policy, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrustClause {
+    /// The policy.
+    pub policy: String,
+    /// The clause.
+    pub clause: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ReasonId>,
+    /// The particulars.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The exception that waives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived_by: Option<String>,
+    /// Who vouched: authority and identity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
 }
 
 /// The verdict in one word.

@@ -27,8 +27,8 @@ use crate::digest::Digest;
 
 pub use chain::{Chain, ChainId, Head, NotAHead, RecordHash, TRAILER_KEY, trailer, trailer_head};
 pub use consider::{
-    Candidate, CatalogSummary, Considered, Decision, Image, Inputs, SlotSummary, TrustSummary,
-    VerdictKind, Wholeness,
+    Candidate, CatalogSummary, Considered, Decision, Image, Inputs, SlotSummary, TrustClause,
+    TrustSummary, VerdictKind, Wholeness,
 };
 pub use push::{IntendedWrite, Intent, IntentId, NotAnIntentId, Outcome, PushResult};
 pub use text::{Cause, MaskedUrl, ReasonId, bounded};

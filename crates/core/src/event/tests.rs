@@ -43,6 +43,8 @@ fn considered() -> Considered {
             waiver: Some("no-policy".to_owned()),
             detail: String::new(),
             policy: None,
+            evidence: None,
+            clauses: Vec::new(),
         }),
         slot: Some(SlotSummary {
             repository: MaskedUrl::new("https://u:p@git.example/shop.git"),

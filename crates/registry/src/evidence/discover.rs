@@ -112,22 +112,22 @@ impl Registry {
             match answer {
                 Ok(Some(bytes)) => draft.tagged(way, &bytes),
                 Ok(None) => {}
-                Err(missing) => draft.gap(tag, missing),
+                Err(missing) => draft.list_gap(tag, missing),
             }
         }
         let mut referrers = api.digests;
         for missing in api.missing {
-            draft.gap(format!("referrers of {subject}"), missing);
+            draft.list_gap(format!("referrers of {subject}"), missing);
         }
         match indexed.map(|bytes| bytes.map(|bytes| Listed::read(&bytes))) {
             Ok(Some(listed)) => {
                 referrers.extend(listed.digests);
                 for missing in listed.missing {
-                    draft.gap(&fallback, missing);
+                    draft.list_gap(&fallback, missing);
                 }
             }
             Ok(None) => {}
-            Err(missing) => draft.gap(&fallback, missing),
+            Err(missing) => draft.list_gap(&fallback, missing),
         }
         self.read_referrers(opening, referrers, &mut draft).await;
         self.read_blobs(question, &mut draft).await;

@@ -133,11 +133,24 @@ impl Draft {
         }
     }
 
-    /// Notes that `asked` could not be read.
+    /// Notes that `asked`, which is known to be there, could not be read.
     pub(crate) fn gap(&mut self, asked: impl fmt::Display, missing: impl Into<Missing>) {
-        let Missing { reason, detail } = missing.into();
+        self.note(asked, missing.into(), false);
+    }
+
+    /// Notes that `asked`, a list of what there is, could not be read to its end. A bound of ours that
+    /// is reached hides nothing on its own: anybody who may push can reach it.
+    pub(crate) fn list_gap(&mut self, asked: impl fmt::Display, missing: impl Into<Missing>) {
+        let missing = missing.into();
+        let hides = missing.reason != Reason::EvidenceLimit;
+        self.note(asked, missing, hides);
+    }
+
+    fn note(&mut self, asked: impl fmt::Display, missing: Missing, hides: bool) {
+        let Missing { reason, detail } = missing;
         self.gaps.insert(Gap {
             asked: format!("{asked} in {}", self.repository),
+            hides,
             reason,
             detail,
         });

@@ -5,22 +5,26 @@ use std::sync::Arc;
 
 use sealift_core::application;
 use sealift_core::catalog::Catalog;
+use sealift_core::digest::Digest;
 use sealift_core::event::{Decision, SlotSummary};
+use sealift_core::limits::CANDIDATES_JUDGED_MAX;
 use sealift_core::oid::Oid;
 use sealift_core::path::RepoPath;
+use sealift_core::promotion::change::Move;
+use sealift_core::promotion::spec::{OnRefused, Pin};
 use sealift_core::reason::Reason;
 use sealift_core::reference::Reference;
 use sealift_core::select::{
-    Candidates, Choice, Current, Decision as Chosen, choose, choose_followed,
+    Candidates, Choice, Current, Decision as Choosing, choose, choose_followed,
 };
 use sealift_core::slot::{self, Place, Slot};
 use sealift_git::{FileState, Repository};
-use sealift_trust::Candidate;
+use sealift_trust::{Candidate, Policy, Verdict};
 
 use super::branch::Group;
 use super::item::Item;
 use super::resolve::{Resolved, lacks_platform};
-use super::{Context, Problem, chain};
+use super::{Context, Problem, chain, trust};
 
 /// The files of one commit, as they were read or as edits left them. `None`: there is no such file.
 pub(super) type Files = BTreeMap<RepoPath, Option<Vec<u8>>>;
@@ -35,6 +39,18 @@ pub(super) struct Change {
     pub(super) new: Reference,
     /// Labels of the image, for commit messages.
     pub(super) labels: BTreeMap<String, String>,
+    /// What was found about the candidate; used up by admitting.
+    pub(super) verdict: Option<Verdict>,
+    /// The policy that it was found under.
+    pub(super) policy: Digest,
+}
+
+/// What was chosen and judged.
+struct Chosen {
+    tag: Box<str>,
+    resolved: Resolved,
+    verdict: Verdict,
+    pin: Option<Pin>,
 }
 
 /// Reads the files that the undecided items of a group need, at `commit`. Items whose file cannot be edited are decided.
@@ -207,28 +223,35 @@ pub(super) async fn choose_all(
                 .as_ref()
                 .map(|current| current.image.to_string()),
         );
-        let Some((tag, resolved)) = choose_one(context, item, &slot).await else {
+        let Some(chosen) = choose_one(context, item, &slot).await else {
             group.keep(index, slot);
             continue;
         };
-        changes.push(change(item, index, slot, &tag, resolved));
+        changes.push(change(item, index, slot, chosen));
     }
     changes
 }
 
-fn change(item: &mut Item, index: usize, slot: Slot, tag: &str, resolved: Resolved) -> Change {
+fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) -> Change {
+    let Chosen {
+        tag,
+        resolved,
+        verdict,
+        pin,
+    } = chosen;
     let rule = item.rule();
     let configured = &rule.configured.reference;
-    let digest = rule
-        .selection
-        .strategy()
-        .follows_one_tag()
-        .then_some(resolved.digest);
-    let new = configured.with_tag(Some(tag), digest);
+    let follows = rule.selection.strategy().follows_one_tag();
+    let digest = Some(resolved.digest);
+    let new = match pin {
+        Some(Pin::Digest) => configured.with_tag(None, digest),
+        Some(Pin::TagAndDigest) => configured.with_tag(Some(&tag), digest),
+        Some(Pin::Tag) | None => configured.with_tag(Some(&tag), digest.filter(|_| follows)),
+    };
     let repository = configured.canonical().to_string();
     let candidate = Candidate {
         repository,
-        tag: tag.to_owned(),
+        tag: tag.to_string(),
         digest: resolved.digest,
     };
     let labels = resolved
@@ -237,22 +260,22 @@ fn change(item: &mut Item, index: usize, slot: Slot, tag: &str, resolved: Resolv
         .and_then(|metadata| metadata.images.first())
         .map(|image| image.labels.clone())
         .unwrap_or_default();
-    item.set_candidate(tag, Some(resolved.digest));
+    item.set_candidate(&tag, Some(resolved.digest));
     Change {
         item: index,
         slot,
         candidate,
         new,
         labels,
+        policy: verdict.policy(),
+        verdict: Some(verdict),
     }
 }
 
-/// The winner that Git shall want, resolved; or nothing, and the item is decided.
-async fn choose_one(
-    context: &Context<'_>,
-    item: &mut Item,
-    slot: &Slot,
-) -> Option<(Box<str>, Resolved)> {
+/// The winner that Git shall want, resolved and judged; or nothing, and the item is decided. With a
+/// policy in force the newest that passes wins: the walk goes down from the newest, and never below what
+/// Git wants.
+async fn choose_one(context: &Context<'_>, item: &mut Item, slot: &Slot) -> Option<Chosen> {
     let written = slot.current.as_ref().map(|current| &current.image);
     if written.is_none() && item.running().next().is_none() && !item.rule().force_update {
         let detail = "neither the status nor Git names the image; `force-update` writes it anyway";
@@ -266,6 +289,8 @@ async fn choose_one(
     let listing = item.listing.clone()?;
     let selection = item.selection().clone();
     let ranked = item.ranked.clone();
+    let policy = trust::policy_of(context, item);
+    let mut refused: Vec<(Box<str>, Problem)> = Vec::new();
     let mut candidates = ranked
         .as_deref()
         .map(|ranked| Candidates::new(&ranked.ranking));
@@ -275,12 +300,21 @@ async fn choose_one(
             (_, Some(candidates)) => choose(candidates, current),
             _ => return None,
         };
+        let chosen = adopted(chosen, &policy, current);
+        let lower = chosen
+            .notices
+            .iter()
+            .any(|one| one.reason == Reason::Downgrade);
+        if !refused.is_empty() && (lower || !matches!(chosen.choice, Choice::Update { .. })) {
+            decide_refused(item, refused, current);
+            return None;
+        }
         let tag = settle(item, chosen)?;
         let resolved = context
             .resolver
             .resolve(&listing.source, &tag, &selection, context.now())
             .await;
-        match resolved {
+        let resolved = match resolved {
             Ok(resolved) if lacks_platform(&resolved, &selection) => {
                 item.remark(Reason::PlatformMissing, format!("`{tag}`"));
                 match &mut candidates {
@@ -291,24 +325,103 @@ async fn choose_one(
                         return None;
                     }
                 }
+                continue;
             }
-            Ok(resolved) => {
-                if let Some(from) = resolved.moved_from {
-                    item.remark(Reason::TagMoved, format!("`{tag}` named {from} before"));
-                }
-                return Some((tag, resolved));
-            }
+            Ok(resolved) => resolved,
             Err(problem) => {
                 item.set_candidate(&tag, None);
                 item.decide(Decision::Failed, problem.reason, problem.detail);
+                return None;
+            }
+        };
+        if let Some(from) = resolved.moved_from {
+            item.remark(Reason::TagMoved, format!("`{tag}` named {from} before"));
+        }
+        item.set_candidate(&tag, Some(resolved.digest));
+        let change = Move {
+            strategy: selection.strategy(),
+            constraint: item.rule().configured.constraint.as_deref(),
+            current: current.tag,
+            candidate: &tag,
+            lower,
+        };
+        let (verdict, summary) = trust::judge(
+            context,
+            item,
+            &listing.source,
+            &policy,
+            resolved.digest,
+            change,
+        )
+        .await;
+        if refused.is_empty() || trust::refusal(&verdict).is_none() {
+            item.set_trust(summary);
+        }
+        let Some(problem) = trust::refusal(&verdict) else {
+            for (tag, problem) in refused {
+                let detail = format!("`{tag}`: {problem}");
+                item.remark(Reason::PassedOver, detail);
+            }
+            return Some(Chosen {
+                tag,
+                resolved,
+                verdict,
+                pin: policy.pin(),
+            });
+        };
+        // Evidence that could not be read says nothing of older tags either: an outage must not choose.
+        let stop = policy.on_refused() == OnRefused::Stop || verdict.is_incomplete();
+        refused.push((tag, problem));
+        let full = refused.len() >= CANDIDATES_JUDGED_MAX;
+        match &mut candidates {
+            Some(candidates) if !stop && !full => candidates.reject_best(Reason::PassedOver),
+            _ => {
+                if full {
+                    let detail = format!("{CANDIDATES_JUDGED_MAX} candidates were refused");
+                    item.remark(Reason::WalkLimit, detail);
+                }
+                decide_refused(item, refused, current);
                 return None;
             }
         }
     }
 }
 
+/// What Git wants already is written again where a policy pins it and Git does not.
+fn adopted(mut chosen: Choosing, policy: &Policy, current: Current<'_>) -> Choosing {
+    let pins = policy.adopts() && policy.pin().is_some_and(|pin| pin > Pin::Tag);
+    if let Choice::Keep { tag } = &chosen.choice
+        && pins
+        && current.digest.is_none()
+    {
+        let tag = tag.clone();
+        chosen.choice = Choice::Update { tag };
+    }
+    chosen
+}
+
+/// Nothing above what Git wants may be written. The highest refusal is the decision; those below it
+/// are remarks.
+fn decide_refused(item: &mut Item, refused: Vec<(Box<str>, Problem)>, current: Current<'_>) {
+    let mut refused = refused.into_iter();
+    let Some((tag, problem)) = refused.next() else {
+        return;
+    };
+    for (tag, problem) in refused {
+        item.remark(Reason::PassedOver, format!("`{tag}`: {problem}"));
+    }
+    let stays = current
+        .tag
+        .map_or("nothing".to_owned(), |tag| format!("`{tag}`"));
+    let detail = format!(
+        "`{tag}` was not written, Git still wants {stays}: {}",
+        problem.detail
+    );
+    item.decide(Decision::Refused, problem.reason, detail);
+}
+
 /// Takes over a choice: the tag to write, or nothing, and the item is decided.
-pub(super) fn settle(item: &mut Item, chosen: Chosen) -> Option<Box<str>> {
+pub(super) fn settle(item: &mut Item, chosen: Choosing) -> Option<Box<str>> {
     for notice in chosen.notices {
         item.remark(notice.reason, notice.detail);
     }

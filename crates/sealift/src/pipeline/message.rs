@@ -1,6 +1,6 @@
 //! Names of push branches and texts of commits: the user's templates over what changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use sealift_core::branch::{BranchChange, BranchData, branch_name};
@@ -139,7 +139,8 @@ pub(super) fn commit_text(
             .with_tag(Some(&change.candidate.tag), digest);
         trailers.push(("Sealift-Image", image.to_string()));
     }
-    trailers.push(("Sealift-Policy", context.policy.hash().to_string()));
+    let policies: BTreeSet<String> = changes.iter().map(|one| one.policy.to_string()).collect();
+    trailers.extend(policies.into_iter().map(|hash| ("Sealift-Policy", hash)));
     if let Some(journal) = context.journal {
         trailers.push((TRAILER_KEY, journal.head().to_string()));
     }

@@ -15,6 +15,7 @@ pub mod report;
 mod resolve;
 mod settle;
 pub(crate) mod survey;
+pub(crate) mod trust;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,12 +30,12 @@ use sealift_core::reason::Reason;
 use sealift_core::template::Template;
 use sealift_git::{GitError, Repositories, Signer};
 use sealift_registry::RegistryError;
-use sealift_trust::Policy;
 use sealift_write::Author;
 
 use crate::journal::{Journal, OpenIntent};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
+use crate::policies::{InForce, Policies};
 use crate::progress::Progress;
 use crate::registries::Registries;
 use item::Item;
@@ -47,6 +48,8 @@ pub struct Context<'a> {
     progress: Progress,
     /// What tags were resolved to in this cycle.
     resolver: Resolver,
+    /// What hangs on digests, in this cycle.
+    witnesses: trust::Witnesses,
     /// Pushes whose end was not seen.
     unsettled: Mutex<Vec<OpenIntent>>,
 }
@@ -71,8 +74,10 @@ pub struct Parts<'a> {
     pub journal: Option<&'a Journal>,
     /// Counters for operators.
     pub metrics: Option<&'a Metrics>,
-    /// The policy of every image: none yet.
-    pub policy: Policy,
+    /// The judge, and what outlives a cycle of policies.
+    pub policies: &'a Policies,
+    /// The policies of this cycle.
+    pub in_force: InForce,
     /// How commits are made.
     pub commit: CommitSettings,
     /// The namespace of Argo CD.
@@ -292,6 +297,7 @@ impl<'a> Context<'a> {
             parts,
             progress: Progress::new(),
             resolver: Resolver::default(),
+            witnesses: trust::Witnesses::default(),
             unsettled: Mutex::new(unsettled),
         }
     }

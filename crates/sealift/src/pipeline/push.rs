@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rand::Rng as _;
 use sealift_core::event::{
-    Body, Cause, Decision, IntendedWrite, Intent, IntentId, MaskedUrl, PushResult, TrustSummary,
-    VerdictKind,
+    Body, Cause, Decision, IntendedWrite, Intent, IntentId, MaskedUrl, PushResult,
 };
 use sealift_core::oid::Oid;
 use sealift_core::reason::Reason;
 use sealift_core::settings::own::CommitPer;
 use sealift_core::slot;
 use sealift_git::{Prepared, PushFailure, Repository};
-use sealift_trust::{Admitted, Basis, Claim, Finding, WaiverKind, admit, judge};
+use sealift_trust::{Admitted, Basis, Claim, admit};
 use sealift_write::{Edit, FileText, Plan, PlanTarget, edit, plan};
 
 use super::branch::{Attempt, Group, Target};
@@ -41,7 +40,7 @@ pub(super) async fn push_changes(
 ) -> Result<Attempt, Problem> {
     let now = context.now();
     let before = files.clone();
-    let written = write_all(context, group, &target, &mut files, changes, now);
+    let written = write_all(group, &target, &mut files, changes, now);
     let Some((plan, writes)) = planned(context, group, &target, written, now)? else {
         return Ok(Attempt::Done);
     };
@@ -91,7 +90,6 @@ pub(super) async fn push_changes(
 
 /// Judges, admits and edits each change on the file as the one before left it.
 fn write_all(
-    context: &Context<'_>,
     group: &mut Group,
     target: &Target,
     files: &mut Files,
@@ -99,12 +97,12 @@ fn write_all(
     now: Timestamp,
 ) -> Vec<Written> {
     let mut written: Vec<Written> = Vec::new();
-    for change in changes {
+    for mut change in changes {
         let Some(item) = group.items.get_mut(change.item) else {
             continue;
         };
         let slot = format!("{} {} {}", group.repository, target.branch, change.slot.key);
-        let result = admitted(context, item, &change, &slot, now)
+        let result = admitted(item, &mut change, &slot, now)
             .and_then(|right| write_one(item, &change, &slot, files, right, now));
         match result {
             Ok(Outcome::Edited(edit)) => written.push(Written {
@@ -140,14 +138,15 @@ enum Outcome {
 }
 
 fn admitted(
-    context: &Context<'_>,
     item: &mut Item,
-    change: &Change,
+    change: &mut Change,
     slot: &str,
     now: Timestamp,
 ) -> Result<Admitted, Problem> {
-    let verdict = judge(change.candidate.digest, &context.policy);
-    item.set_trust(trust_summary(&verdict));
+    let verdict = change.verdict.take().ok_or_else(|| Problem {
+        reason: Reason::Internal,
+        detail: "the change was judged for another attempt".to_owned(),
+    })?;
     let claim = Claim {
         slot: slot.to_owned(),
         old: change
@@ -162,33 +161,14 @@ fn admitted(
         detail: refusal.to_string(),
     };
     let right = admit(change.candidate.clone(), verdict, claim, now).map_err(refused)?;
-    let Basis::Waiver(waiver) = right.basis();
-    item.remark(waiver.reason(), String::new());
-    Ok(right)
-}
-
-fn trust_summary(verdict: &sealift_trust::Verdict) -> TrustSummary {
-    let (kind, waiver, detail) = match verdict.finding() {
-        Finding::Trusted(_) => (VerdictKind::Trusted, None, String::new()),
-        Finding::Refused(reasons) => {
-            let reasons: Vec<&str> = reasons.iter().map(|reason| reason.id()).collect();
-            (VerdictKind::Refused, None, reasons.join(", "))
-        }
-        Finding::Waived(waiver) => match waiver.kind() {
-            WaiverKind::NoPolicy { source } => (
-                VerdictKind::Waived,
-                Some("no-policy".to_owned()),
-                source.clone(),
-            ),
-            _ => (VerdictKind::Waived, None, String::new()),
-        },
-    };
-    TrustSummary {
-        verdict: kind,
-        waiver,
-        detail,
-        policy: Some(verdict.policy()),
+    if let Basis::Waiver(waiver) = right.basis() {
+        let detail = match waiver.reason() {
+            Reason::UncheckedNoPolicy => String::new(),
+            _ => waiver.kind().to_string(),
+        };
+        item.remark(waiver.reason(), detail);
     }
+    Ok(right)
 }
 
 fn write_one(

@@ -128,13 +128,18 @@ impl Entry {
     /// Whether nothing was chosen because the evidence was not whole.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        use sealift_core::reason::Reason::{ListingIncomplete, MetadataUnreadable};
+        use sealift_core::reason::Reason::{
+            EvidenceIncomplete, ListingIncomplete, MetadataUnreadable,
+        };
         let first = self
             .considered
             .reasons
             .first()
             .and_then(|cause| cause.reason.known());
         self.considered.decision == Decision::Refused
-            && matches!(first, Some(ListingIncomplete | MetadataUnreadable))
+            && matches!(
+                first,
+                Some(EvidenceIncomplete | ListingIncomplete | MetadataUnreadable)
+            )
     }
 }

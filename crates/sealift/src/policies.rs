@@ -1,0 +1,254 @@
+//! Policies of a process: which are in force, the keys and roots they name, and the judge.
+//!
+//! Here: reading them anew each cycle, so that a change holds at the next decision; an edit that is
+//! invalid keeps the last good version. Not here: what a policy means (`sealift_core::promotion`) and
+//! what evidence proves (`sealift_trust`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use sealift_core::digest::Digest;
+use sealift_core::promotion::effective::Effective;
+use sealift_core::promotion::scope::Subject;
+use sealift_core::promotion::set::{Governance, PolicyDocument, PolicyFinding, PolicySet};
+use sealift_core::promotion::spec::{FileSource, TrustRootSpec};
+use sealift_core::reason::Reason;
+use sealift_core::reference::Canonical;
+use sealift_trust::{Judge, Materials as Lookup, Policy, TrustRoot, Unverified};
+
+use crate::materials::{self, Materials};
+use crate::objects::Objects;
+use crate::objects::policies::ListedPolicy;
+
+/// What outlives a cycle.
+pub struct Policies {
+    unverified: Unverified,
+    home: String,
+    judge: Judge,
+    set: Mutex<PolicySet>,
+    /// What was said of the documents last time; only changes are said again.
+    said: Mutex<Vec<PolicyFinding>>,
+    roots: Mutex<BTreeMap<Digest, Arc<TrustRoot>>>,
+}
+
+/// The policies of one cycle, with everything that they name.
+pub struct InForce {
+    unverified: Unverified,
+    set: PolicySet,
+    materials: Materials,
+    roots: BTreeMap<(String, String), Result<Arc<TrustRoot>, (Reason, String)>>,
+    ready: Mutex<BTreeMap<Digest, Arc<Policy>>>,
+}
+
+/// Something to record about policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// Which policy.
+    pub subject: String,
+    /// Why.
+    pub reason: Reason,
+    /// The same for people.
+    pub detail: String,
+}
+
+impl Policies {
+    /// No policies yet. `home` is the operator's namespace.
+    #[must_use]
+    pub fn new(unverified: Unverified, home: &str) -> Self {
+        Self {
+            unverified,
+            home: home.to_owned(),
+            judge: Judge::default(),
+            set: Mutex::new(PolicySet::new(home)),
+            said: Mutex::default(),
+            roots: Mutex::default(),
+        }
+    }
+
+    /// What to do with images that no policy governs.
+    #[must_use]
+    pub const fn unverified(&self) -> Unverified {
+        self.unverified
+    }
+
+    /// The judge, with what it has proven before.
+    #[must_use]
+    pub const fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// Reads the policies and all that they name.
+    ///
+    /// # Errors
+    /// It is not known which policies there are: then nothing may be written.
+    pub async fn read(
+        &self,
+        objects: &dyn Objects,
+        now: Timestamp,
+    ) -> anyhow::Result<(InForce, Vec<Remark>)> {
+        let listed = objects.policies().await?;
+        Ok(self.take(&listed, objects, now).await)
+    }
+
+    /// Takes over documents that were read already.
+    pub async fn take(
+        &self,
+        listed: &[ListedPolicy],
+        objects: &dyn Objects,
+        now: Timestamp,
+    ) -> (InForce, Vec<Remark>) {
+        let documents: Vec<PolicyDocument> = listed.iter().map(ListedPolicy::document).collect();
+        let (set, findings) = {
+            let mut set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+            let findings = set.update(&documents, now);
+            (set.clone(), findings)
+        };
+        let mut remarks = self.new_remarks(findings);
+        let wanted = set
+            .policies()
+            .map(|one| materials::Wanted::of(one, &self.home));
+        let materials = materials::gather(objects, wanted).await;
+        let mut roots = BTreeMap::new();
+        for policy in set.policies() {
+            let effective = &policy.effective;
+            for authority in effective.authorities.values() {
+                let Some(spec) = &authority.root else {
+                    continue;
+                };
+                let key = (effective.name.clone(), key_of(spec));
+                if roots.contains_key(&key) {
+                    continue;
+                }
+                let root = self.root(effective, spec, &materials, &mut remarks);
+                roots.insert(key, root);
+            }
+        }
+        let in_force = InForce {
+            unverified: self.unverified,
+            set,
+            materials,
+            roots,
+            ready: Mutex::default(),
+        };
+        (in_force, remarks)
+    }
+
+    fn new_remarks(&self, findings: Vec<PolicyFinding>) -> Vec<Remark> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = findings.iter().filter(|finding| !said.contains(finding));
+        let remarks = new
+            .map(|finding| Remark {
+                subject: format!("{} ({})", finding.name, finding.origin),
+                reason: finding.reason,
+                detail: finding.detail.clone(),
+            })
+            .collect();
+        *said = findings;
+        remarks
+    }
+
+    fn root(
+        &self,
+        policy: &Effective,
+        spec: &TrustRootSpec,
+        materials: &Materials,
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Arc<TrustRoot>, (Reason, String)> {
+        let unavailable = |problem: String| (Reason::TrustRootUnavailable, problem);
+        let TrustRootSpec::File(source) = spec else {
+            return Err(unavailable(
+                "trust roots through TUF are not available".to_owned(),
+            ));
+        };
+        let bytes = material(materials, &policy.name, source).map_err(unavailable)?;
+        self.parsed(&policy.name, &bytes, remarks)
+    }
+
+    /// A root from its bytes, read once.
+    fn parsed(
+        &self,
+        policy: &str,
+        bytes: &[u8],
+        remarks: &mut Vec<Remark>,
+    ) -> Result<Arc<TrustRoot>, (Reason, String)> {
+        let digest = Digest::of(bytes);
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = roots.get(&digest) {
+            return Ok(Arc::clone(known));
+        }
+        let (root, notices) = TrustRoot::parse(bytes)
+            .map_err(|error| (Reason::TrustRootUnavailable, error.to_string()))?;
+        remarks.extend(notices.into_iter().map(|notice| Remark {
+            subject: policy.to_owned(),
+            reason: notice.reason,
+            detail: notice.detail,
+        }));
+        let root = Arc::new(root);
+        roots.insert(digest, Arc::clone(&root));
+        Ok(root)
+    }
+}
+
+impl InForce {
+    /// What governs an image of an Application.
+    #[must_use]
+    pub fn governing(
+        &self,
+        subject: &Subject<'_>,
+        image: &Canonical,
+        now: Timestamp,
+    ) -> Arc<Policy> {
+        let governance = self.set.governing(subject, image, now);
+        self.ready(governance)
+    }
+
+    /// Governance with keys and roots, made once for all images it is the same for.
+    fn ready(&self, governance: Governance) -> Arc<Policy> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = governance.hash();
+        let policy = ready
+            .entry(hash)
+            .or_insert_with(|| Arc::new(Policy::new(governance, self, self.unverified)));
+        Arc::clone(policy)
+    }
+
+    /// Whether there is any policy at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// The set, for those who explain it.
+    #[must_use]
+    pub const fn set(&self) -> &PolicySet {
+        &self.set
+    }
+}
+
+impl Lookup for InForce {
+    fn key(&self, policy: &str, source: &FileSource) -> Result<Arc<[u8]>, String> {
+        material(&self.materials, policy, source)
+    }
+
+    fn root(&self, policy: &str, spec: &TrustRootSpec) -> Result<Arc<TrustRoot>, (Reason, String)> {
+        let key = (policy.to_owned(), key_of(spec));
+        self.roots.get(&key).cloned().unwrap_or_else(|| {
+            let problem = "the root was not read".to_owned();
+            Err((Reason::TrustRootUnavailable, problem))
+        })
+    }
+}
+
+fn material(materials: &Materials, policy: &str, source: &FileSource) -> Result<Arc<[u8]>, String> {
+    match materials.get(&(policy.to_owned(), source.clone())) {
+        Some(Ok(bytes)) => Ok(Arc::clone(bytes)),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("it was not read".to_owned()),
+    }
+}
+
+/// A root's place in a map.
+fn key_of(spec: &TrustRootSpec) -> String {
+    serde_json::to_string(spec).unwrap_or_default()
+}
