@@ -225,6 +225,7 @@ mod tests {
     #[test]
     fn equal_content_of_two_places_counts_once_and_every_gap_stays() {
         let gap = |asked: &str| Gap {
+            hides: false,
             asked: asked.to_owned(),
             reason: Reason::RateLimited,
             detail: String::new(),
