@@ -204,7 +204,7 @@ impl InForce {
     }
 
     /// Governance with keys and roots, made once for all images it is the same for.
-    fn ready(&self, governance: Governance) -> Arc<Policy> {
+    pub fn ready(&self, governance: Governance) -> Arc<Policy> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         let hash = governance.hash();
         let policy = ready

@@ -500,7 +500,7 @@ fn ungoverned(policy: &Policy) -> Finding {
     };
     match (&policy.governance.unmatched, policy.unverified) {
         (_, Unverified::Refuse) => {
-            refuse("no policy governs the image, and `--unverified=refuse` is set".to_owned())
+            refuse("no policy governs the image, and such images are refused".to_owned())
         }
         (Some(rule), _) if rule.unmatched == Unmatched::Refuse => refuse(format!(
             "no policy governs the image, and policy `{}` refuses such images",

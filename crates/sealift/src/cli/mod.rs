@@ -10,6 +10,7 @@ pub mod policy;
 pub mod run;
 pub mod template;
 pub mod test;
+pub mod verify;
 pub mod version;
 
 use std::io::Write as _;
@@ -85,6 +86,8 @@ enum Command {
     Explain(Box<explain::ExplainArguments>),
     /// Say what would be chosen for one image; no Application is needed
     Test(Box<test::TestArguments>),
+    /// Say whether an image satisfies policies, clause by clause
+    Verify(Box<verify::VerifyArguments>),
     /// Check policies, and say what they stand for
     Policy(policy::PolicyArguments),
     /// Read and check the journal
@@ -122,6 +125,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Explain(arguments) => explain::run(*arguments).await,
         Command::Test(arguments) => test::run(*arguments).await,
+        Command::Verify(arguments) => verify::run(*arguments).await,
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Events(arguments) => events_world::run(&arguments),
         Command::Template(arguments) => template::run(&arguments),

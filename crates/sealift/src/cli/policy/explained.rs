@@ -10,72 +10,72 @@ use serde::Serialize;
 /// One policy.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Explained {
-    pub(super) kind: &'static str,
-    pub(super) name: String,
-    pub(super) hash: String,
-    pub(super) applications: Vec<String>,
-    pub(super) images: Vec<String>,
+pub(in super::super) struct Explained {
+    pub(in super::super) kind: &'static str,
+    pub(in super::super) name: String,
+    pub(in super::super) hash: String,
+    pub(in super::super) applications: Vec<String>,
+    pub(in super::super) images: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) allowed_registries: Vec<String>,
+    pub(in super::super) allowed_registries: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) unmatched: Option<String>,
-    pub(super) mode: String,
-    pub(super) on_refused: String,
-    pub(super) subject: String,
-    pub(super) write: String,
-    pub(super) clauses: Vec<Clause>,
-    pub(super) authorities: Vec<Signer>,
-    pub(super) warnings: Vec<String>,
+    pub(in super::super) unmatched: Option<String>,
+    pub(in super::super) mode: String,
+    pub(in super::super) on_refused: String,
+    pub(in super::super) subject: String,
+    pub(in super::super) write: String,
+    pub(in super::super) clauses: Vec<Clause>,
+    pub(in super::super) authorities: Vec<Signer>,
+    pub(in super::super) warnings: Vec<String>,
 }
 
 /// One exception.
 #[derive(Debug, Serialize)]
-pub(super) struct Waived {
-    pub(super) name: String,
-    pub(super) policy: String,
-    pub(super) applications: Vec<String>,
-    pub(super) image: String,
-    pub(super) clauses: Vec<String>,
-    pub(super) until: String,
-    pub(super) reason: String,
+pub(in super::super) struct Waived {
+    pub(in super::super) name: String,
+    pub(in super::super) policy: String,
+    pub(in super::super) applications: Vec<String>,
+    pub(in super::super) image: String,
+    pub(in super::super) clauses: Vec<String>,
+    pub(in super::super) until: String,
+    pub(in super::super) reason: String,
 }
 
 /// One clause that must hold.
 #[derive(Debug, Serialize)]
-pub(super) struct Clause {
-    pub(super) clause: String,
-    pub(super) demands: String,
+pub(in super::super) struct Clause {
+    pub(in super::super) clause: String,
+    pub(in super::super) demands: String,
 }
 
 /// One authority.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Signer {
-    pub(super) name: String,
+pub(in super::super) struct Signer {
+    pub(in super::super) name: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) keys: Vec<String>,
+    pub(in super::super) keys: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) issuer: Option<String>,
+    pub(in super::super) issuer: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) subject: Option<String>,
+    pub(in super::super) subject: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) claims: Vec<Claim>,
-    pub(super) root: String,
-    pub(super) time: String,
-    pub(super) transparency: String,
+    pub(in super::super) claims: Vec<Claim>,
+    pub(in super::super) root: String,
+    pub(in super::super) time: String,
+    pub(in super::super) transparency: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) sct: Option<String>,
+    pub(in super::super) sct: Option<String>,
 }
 
 /// A claim and what it may be.
 #[derive(Debug, Serialize)]
-pub(super) struct Claim {
-    pub(super) claim: String,
-    pub(super) any: Vec<String>,
+pub(in super::super) struct Claim {
+    pub(in super::super) claim: String,
+    pub(in super::super) any: Vec<String>,
 }
 
-pub(super) fn explain(policy: &Policy) -> Explained {
+pub(in super::super) fn explain(policy: &Policy) -> Explained {
     let effective = &policy.effective;
     let scope = &policy.scope;
     let of = match &scope.namespace {
@@ -122,7 +122,7 @@ pub(super) fn explain(policy: &Policy) -> Explained {
     }
 }
 
-pub(super) fn waived(policy: &ObjectId, exception: &Exception) -> Waived {
+pub(in super::super) fn waived(policy: &ObjectId, exception: &Exception) -> Waived {
     let applications = exception.applications.iter().map(ToString::to_string);
     Waived {
         name: exception.id.to_string(),

@@ -2,7 +2,7 @@
 
 mod check;
 mod explain;
-mod explained;
+pub(super) mod explained;
 #[cfg(test)]
 mod tests;
 
