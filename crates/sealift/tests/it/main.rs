@@ -11,5 +11,6 @@ mod git_ways;
 mod interval;
 mod policies;
 mod slots;
+mod trust;
 mod update;
 mod world;
