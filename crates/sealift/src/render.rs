@@ -34,9 +34,27 @@ pub fn report(out: &mut impl Write, report: &Report, with_diffs: bool) -> io::Re
             table.row(row(&entry.considered));
         }
         table.write(out)?;
+        passed_over(out, &report.considered)?;
     }
     changes(out, report, with_diffs)?;
     closing(out, report)
+}
+
+/// What policy kept out although it was higher than what was chosen.
+fn passed_over(out: &mut impl Write, entries: &[Entry]) -> io::Result<()> {
+    for entry in entries {
+        let considered = &entry.considered;
+        let causes = considered.reasons.iter();
+        for cause in causes.filter(|cause| cause.reason.known() == Some(Reason::PassedOver)) {
+            writeln!(
+                out,
+                "{WARN}passed over{WARN:#} in {}: {}",
+                escape(&considered.application),
+                escape(&cause.detail)
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Problems, notices and pushes.
@@ -67,7 +85,7 @@ fn row(considered: &Considered) -> Vec<Cell> {
     let wanted = match (wanted, running) {
         ("", "") => "–".to_owned(),
         ("", running) => format!("{running} (runs)"),
-        (wanted, _) => wanted.to_owned(),
+        (wanted, _) => brief(wanted),
     };
     let winner = considered
         .candidate
@@ -82,6 +100,15 @@ fn row(considered: &Considered) -> Vec<Cell> {
         Cell::styled(considered.decision.word(), style),
         Cell::plain(&why(considered)),
     ]
+}
+
+/// A version with its digest cut to what tells it from others.
+fn brief(version: &str) -> String {
+    const SHOWN: usize = "sha256:".len() + 12;
+    let cut = version
+        .find("sha256:")
+        .and_then(|at| version.get(..at + SHOWN));
+    cut.map_or_else(|| version.to_owned(), |cut| format!("{cut}…"))
 }
 
 /// The tag and digest of a reference, or the whole text where there is neither.

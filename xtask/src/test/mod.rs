@@ -78,6 +78,14 @@ const STEPS: &[Step] = &[
         run: steps::vectors,
     },
     Step {
+        name: "layouts",
+        run: steps::layouts,
+    },
+    Step {
+        name: "conformance",
+        run: steps::conformance,
+    },
+    Step {
         name: "fuzz",
         run: steps::fuzz,
     },

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{Outcome, packages};
+use crate::judging::{Counts, conformance, layouts};
 use crate::{bench, fuzz, lint, soak, vectors};
 
 /// Kills in one test.
@@ -115,6 +116,32 @@ pub(super) fn vectors(root: &Path) -> Result<Outcome> {
         failed,
         skipped,
         why: why.to_owned(),
+    })
+}
+
+/// Images that real tools signed, under the right policy and under each with one demand changed.
+pub(super) fn layouts(_: &Path) -> Result<Outcome> {
+    judged(layouts::run(&sealift_testkit::signed::folder())?)
+}
+
+/// The public conformance bundles, which are data of others and lie outside.
+pub(super) fn conformance(_: &Path) -> Result<Outcome> {
+    let Some(folder) = std::env::var_os(conformance::VARIABLE) else {
+        return Ok(Outcome {
+            skipped: 1,
+            why: format!("`{}` names no folder", conformance::VARIABLE),
+            ..Outcome::default()
+        });
+    };
+    judged(conformance::run(Path::new(&folder))?)
+}
+
+fn judged(counts: Counts) -> Result<Outcome> {
+    counts.close();
+    Ok(Outcome {
+        passed: counts.passed,
+        failed: counts.failed,
+        ..Outcome::default()
     })
 }
 

@@ -1,6 +1,7 @@
 //! `sealift demo`: the ordinary `run --once` on a small world that it lays out itself. No cluster, no network, no credentials.
 
 mod images;
+mod signed;
 mod world;
 
 use std::io::Write as _;
@@ -64,7 +65,11 @@ pub async fn run(arguments: DemoArguments) -> anyhow::Result<Exit> {
     )?;
     writeln!(
         out,
-        "  applications/    four Argo CD Applications, as `-f` reads them"
+        "  applications/    five Argo CD Applications, as `-f` reads them"
+    )?;
+    writeln!(
+        out,
+        "  policies/        what must hold before an image of acme/checkout is written"
     )?;
     writeln!(
         out,
@@ -100,8 +105,10 @@ pub async fn run(arguments: DemoArguments) -> anyhow::Result<Exit> {
 fn command_line(world: &World) -> String {
     let show = |path: PathBuf| path.display().to_string();
     format!(
-        "sealift run --once --allow-local-git -f {} --registries-conf-path {} --state-dir {}",
+        "sealift run --once --allow-local-git -f {} --policy {} --registries-conf-path {} \
+         --state-dir {}",
         show(world.applications()),
+        show(world.policy()),
         show(world.registries_conf()),
         show(world.state())
     )
@@ -114,6 +121,8 @@ async fn cycle(world: &World) -> anyhow::Result<Report> {
         "--allow-local-git".into(),
         "--filename".into(),
         text(world.applications()),
+        "--policy".into(),
+        text(world.policy()),
         "--registries-conf-path".into(),
         text(world.registries_conf()),
         "--state-dir".into(),
@@ -163,11 +172,20 @@ fn look_further(out: &mut impl std::io::Write, world: &World) -> anyhow::Result<
     let (state, repository) = (world.state(), world.repository());
     let (state, repository) = (state.display(), repository.display());
     let folder = world.folder.display();
+    let (policy, layout) = (world.policy(), world.registry().join(world::CHECKOUT));
+    let (policy, layout) = (policy.display(), layout.display());
     writeln!(out, "\n{HEADING}How to look further{HEADING:#}\n")?;
     for (command, what) in [
         (
             format!("git -C {repository} log -p main"),
             "the commit, with its trailers and its diff",
+        ),
+        (
+            format!(
+                "sealift policy explain {policy}; sealift verify registry.demo/acme/checkout:v1.2.5 \
+                 --policy {policy} --layout {layout}"
+            ),
+            "what the policy stands for, and why an image fails it",
         ),
         (
             format!("sealift events list --state-dir {state}"),
@@ -195,6 +213,12 @@ fn as_promised(report: &Report) -> anyhow::Result<Exit> {
         let kept = match application {
             "argocd/shop" => matches!(decision, Decision::Updated | Decision::UpToDate),
             "argocd/blog" | "argocd/billing" => decision == Decision::UpToDate,
+            // The newest is re-tagged, the next one signed by a stranger, the third by nobody.
+            "argocd/checkout" => {
+                let trusted = considered.candidate.as_ref().map(|one| one.tag.as_str());
+                let went_in = decision == Decision::Updated && trusted == Some("v1.2.3");
+                went_in || decision == Decision::Refused
+            }
             "argocd/search" => decision == Decision::Refused && entry.is_incomplete(),
             _ => true,
         };
@@ -202,8 +226,8 @@ fn as_promised(report: &Report) -> anyhow::Result<Exit> {
     }
     let considered = report.considered.len();
     anyhow::ensure!(
-        considered == 4,
-        "{considered} images were considered instead of 4"
+        considered == 5,
+        "{considered} images were considered instead of 5"
     );
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! The demo's world in a folder: images, a bare Git repository and four Applications. No network, no credentials.
+//! The demo's world in a folder: images, a bare Git repository, five Applications and a policy. No network, no credentials.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail, ensure};
 
 use super::images::write_layout;
+use super::signed::{self, BY_STRANGER, BY_WORKFLOW};
 
 /// The name under which the Applications know the demo's registry.
 pub(crate) const REGISTRY: &str = "registry.demo";
@@ -21,7 +22,34 @@ const REPOSITORIES: &[(&str, &[&str])] = &[
     ("acme/blog", &["2.0.0", "2.1.0", "nightly"]),
     ("acme/billing", &["2.3.4", "2.3.5", "3.0.0"]),
     ("acme/search", &["5.0.0", "5.0.1", "5.1.0", "5.2.0"]),
+    // Those that nobody signed. The others are added below.
+    (CHECKOUT, &["v1.2.2", "v1.2.4"]),
 ];
+
+/// The repository that a policy governs.
+pub(crate) const CHECKOUT: &str = "acme/checkout";
+
+/// The image that the workflow signed at its own tag, and again under a tag that it was not signed for.
+const SIGNED_AND_RETAGGED: &[&str] = &["v1.2.3", "v1.3.0"];
+
+/// The image that somebody else signed.
+const SIGNED_BY_STRANGER: &[&str] = &["v1.2.5"];
+
+const POLICY: &str = "\
+# What must hold before an image of acme/checkout is written to Git.
+apiVersion: sealift.dev/v1alpha1
+kind: PromotionPolicy
+metadata: { name: checkout, namespace: argocd }
+spec:
+  images: [{ pattern: registry.demo/acme/checkout }]
+  authorities:
+    - name: release
+      # The workflow release.yml of acme/shop, run for the tag that the image has.
+      github: { repository: acme/shop, workflow: release.yml, ref: { tag: sameAsImage } }
+      # A private Sigstore signed the demo's images; without this line the public one is asked.
+      trustRoot: { file: { path: trusted_root.json } }
+  signatures: { require: { atLeast: 1, of: [release] } }
+";
 
 /// The repository whose listing is cut short.
 pub(crate) const CUT_SHORT: &str = "acme/search";
@@ -48,6 +76,10 @@ const FILES: &[(&str, &str)] = &[
         "search/values.yaml",
         "image:\n  name: registry.demo/acme/search\n  tag: 5.0.0\n",
     ),
+    (
+        "checkout/values.yaml",
+        "image:\n  name: registry.demo/acme/checkout\n  tag: v1.2.2\n",
+    ),
 ];
 
 /// Where things are.
@@ -69,6 +101,11 @@ impl World {
     /// The folder that `-f` reads.
     pub(crate) fn applications(&self) -> PathBuf {
         self.folder.join("applications")
+    }
+
+    /// The file for `--policy`.
+    pub(crate) fn policy(&self) -> PathBuf {
+        self.folder.join("policies/checkout.yaml")
     }
 
     /// The file for `--registries-conf-path`.
@@ -98,6 +135,10 @@ impl World {
         for (repository, tags) in REPOSITORIES {
             write_layout(&world.registry().join(repository), repository, tags)?;
         }
+        let checkout = world.registry().join(CHECKOUT);
+        signed::add(&checkout, &BY_WORKFLOW, SIGNED_AND_RETAGGED)?;
+        signed::add(&checkout, &BY_STRANGER, SIGNED_BY_STRANGER)?;
+        world.write_policy()?;
         world.write_applications()?;
         world.make_repository()?;
         Ok(world)
@@ -112,6 +153,14 @@ impl World {
         Ok(fs::write(self.registries_conf(), text)?)
     }
 
+    fn write_policy(&self) -> anyhow::Result<()> {
+        let policy = self.policy();
+        let folder = policy.parent().context("the policy has no folder")?;
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("trusted_root.json"), signed::TRUSTED_ROOT)?;
+        Ok(fs::write(policy, POLICY)?)
+    }
+
     fn write_applications(&self) -> anyhow::Result<()> {
         fs::create_dir_all(self.applications())?;
         let helm = "argocd-image-updater.argoproj.io/write-back-target: helmvalues:values.yaml";
@@ -121,6 +170,7 @@ impl World {
             ("blog", "2.x", "2.1.0", kustomize, "Kustomize"),
             ("billing", "~2.3", "2.3.5", helm, "Helm"),
             ("search", "5.x", "5.0.0", helm, "Helm"),
+            ("checkout", "1.x", "v1.2.2", helm, "Helm"),
         ] {
             let repository = self.repository();
             let text = format!(
@@ -155,7 +205,7 @@ impl World {
         )?;
         let mut stream = format!(
             "commit refs/heads/main\ncommitter Demo <demo@example.com> 1767254400 +0000\n{}",
-            data("gitops: Start with four Applications\n")
+            data("gitops: Start with five Applications\n")
         );
         for (path, content) in FILES {
             stream.push_str(&format!("M 100644 inline {path}\n{}", data(content)));

@@ -53,6 +53,19 @@ struct Chosen {
     pin: Option<Pin>,
 }
 
+/// A candidate that policy refused.
+struct Refused {
+    tag: Box<str>,
+    digest: Digest,
+    problem: Problem,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}`: {}", self.tag, self.problem)
+    }
+}
+
 /// Reads the files that the undecided items of a group need, at `commit`. Items whose file cannot be edited are decided.
 pub(super) async fn read_files(
     repository: &mut Repository,
@@ -290,7 +303,7 @@ async fn choose_one(context: &Context<'_>, item: &mut Item, slot: &Slot) -> Opti
     let selection = item.selection().clone();
     let ranked = item.ranked.clone();
     let policy = trust::policy_of(context, item);
-    let mut refused: Vec<(Box<str>, Problem)> = Vec::new();
+    let mut refused: Vec<Refused> = Vec::new();
     let mut candidates = ranked
         .as_deref()
         .map(|ranked| Candidates::new(&ranked.ranking));
@@ -358,9 +371,8 @@ async fn choose_one(context: &Context<'_>, item: &mut Item, slot: &Slot) -> Opti
             item.set_trust(summary);
         }
         let Some(problem) = trust::refusal(&verdict) else {
-            for (tag, problem) in refused {
-                let detail = format!("`{tag}`: {problem}");
-                item.remark(Reason::PassedOver, detail);
+            for refused in refused {
+                item.remark(Reason::PassedOver, refused.to_string());
             }
             return Some(Chosen {
                 tag,
@@ -371,7 +383,11 @@ async fn choose_one(context: &Context<'_>, item: &mut Item, slot: &Slot) -> Opti
         };
         // Evidence that could not be read says nothing of older tags either: an outage must not choose.
         let stop = policy.on_refused() == OnRefused::Stop || verdict.is_incomplete();
-        refused.push((tag, problem));
+        refused.push(Refused {
+            tag,
+            digest: resolved.digest,
+            problem,
+        });
         let full = refused.len() >= CANDIDATES_JUDGED_MAX;
         match &mut candidates {
             Some(candidates) if !stop && !full => candidates.reject_best(Reason::PassedOver),
@@ -402,14 +418,20 @@ fn adopted(mut chosen: Choosing, policy: &Policy, current: Current<'_>) -> Choos
 
 /// Nothing above what Git wants may be written. The highest refusal is the decision; those below it
 /// are remarks.
-fn decide_refused(item: &mut Item, refused: Vec<(Box<str>, Problem)>, current: Current<'_>) {
+fn decide_refused(item: &mut Item, refused: Vec<Refused>, current: Current<'_>) {
     let mut refused = refused.into_iter();
-    let Some((tag, problem)) = refused.next() else {
+    let Some(first) = refused.next() else {
         return;
     };
-    for (tag, problem) in refused {
-        item.remark(Reason::PassedOver, format!("`{tag}`: {problem}"));
+    for lower in refused {
+        item.remark(Reason::PassedOver, lower.to_string());
     }
+    let Refused {
+        tag,
+        digest,
+        problem,
+    } = first;
+    item.set_candidate(&tag, Some(digest));
     let stays = current
         .tag
         .map_or("nothing".to_owned(), |tag| format!("`{tag}`"));
