@@ -37,9 +37,12 @@ pub struct InForce {
     unverified: Unverified,
     set: PolicySet,
     materials: Materials,
-    roots: BTreeMap<(String, String), Result<Arc<TrustRoot>, (Reason, String)>>,
+    roots: BTreeMap<(String, String), Root>,
     ready: Mutex<BTreeMap<Digest, Arc<Policy>>>,
 }
+
+/// A trust root, or why there is none.
+type Root = Result<Arc<TrustRoot>, (Reason, String)>;
 
 /// Something to record about policies.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -140,7 +140,8 @@ pub fn plan(target: PlanTarget, commits: Vec<(CommitText, Vec<Edit>)>) -> Result
 mod tests {
     use super::*;
     use crate::edit::{FileText, edit};
-    use sealift_trust::{Candidate, Claim, Policy, Unverified, admit, judge};
+    use sealift_core::evidence::Evidence;
+    use sealift_trust::{Candidate, Case, Claim, Judge, Policy, Unverified, admit};
 
     fn admitted(slot: &str) -> Admitted {
         let digest = Digest::of(b"x");
@@ -154,7 +155,15 @@ mod tests {
             old: Some("1".into()),
             new: "2".into(),
         };
-        let verdict = judge(digest, &Policy::none(Unverified::Allow));
+        let case = Case {
+            digest,
+            tag: None,
+            evidence: &Evidence::none(digest),
+            platforms: &[],
+            change: None,
+        };
+        let policy = Policy::none(Unverified::Allow);
+        let verdict = Judge::default().judge(&case, &policy, Timestamp::UNIX_EPOCH);
         admit(candidate, verdict, claim, Timestamp::UNIX_EPOCH).unwrap()
     }
 

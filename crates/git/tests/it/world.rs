@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use sealift_core::digest::Digest;
+use sealift_core::evidence::Evidence;
 use sealift_core::oid::Oid;
 use sealift_core::path::RepoPath;
 use sealift_git::{FileState, GitSettings, GitUrl, Remote, Repositories, Repository};
 use sealift_testkit::git::GitRoot;
-use sealift_trust::{Admitted, Candidate, Claim, Policy, Unverified, admit, judge};
+use sealift_trust::{Admitted, Candidate, Case, Claim, Judge, Policy, Unverified, admit};
 use sealift_write::{Author, CommitText, FileText, Plan, PlanTarget, edit, plan};
 
 /// A state folder and a folder of remotes.
@@ -86,7 +87,15 @@ fn admitted(slot: &str) -> Admitted {
         old: Some("1".into()),
         new: "2".into(),
     };
-    let verdict = judge(digest, &Policy::none(Unverified::Allow));
+    let case = Case {
+        digest,
+        tag: None,
+        evidence: &Evidence::none(digest),
+        platforms: &[],
+        change: None,
+    };
+    let policy = Policy::none(Unverified::Allow);
+    let verdict = Judge::default().judge(&case, &policy, Timestamp::UNIX_EPOCH);
     admit(candidate, verdict, claim, Timestamp::UNIX_EPOCH).unwrap()
 }
 

@@ -15,7 +15,7 @@ use sealift_core::promotion::spec::{OnRefused, Pin};
 use sealift_core::reason::Reason;
 use sealift_core::reference::Reference;
 use sealift_core::select::{
-    Candidates, Choice, Current, Decision as Choosing, choose, choose_followed,
+    Candidates, Choice, Current, Decision as Choosing, Selection, choose, choose_followed,
 };
 use sealift_core::slot::{self, Place, Slot};
 use sealift_git::{FileState, Repository};
@@ -24,6 +24,7 @@ use sealift_trust::{Candidate, Policy, Verdict};
 use super::branch::Group;
 use super::item::Item;
 use super::resolve::{Resolved, lacks_platform};
+use super::survey::Listing;
 use super::{Context, Problem, chain, trust};
 
 /// The files of one commit, as they were read or as edits left them. `None`: there is no such file.
@@ -285,9 +286,7 @@ fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) -> Change {
     }
 }
 
-/// The winner that Git shall want, resolved and judged; or nothing, and the item is decided. With a
-/// policy in force the newest that passes wins: the walk goes down from the newest, and never below what
-/// Git wants.
+/// The winner that Git shall want, resolved and judged; or nothing, and the item is decided.
 async fn choose_one(context: &Context<'_>, item: &mut Item, slot: &Slot) -> Option<Chosen> {
     let written = slot.current.as_ref().map(|current| &current.image);
     if written.is_none() && item.running().next().is_none() && !item.rule().force_update {
@@ -295,111 +294,159 @@ async fn choose_one(context: &Context<'_>, item: &mut Item, slot: &Slot) -> Opti
         item.decide(Decision::Skipped, Reason::NotLive, detail);
         return None;
     }
-    let current = Current {
-        tag: written.and_then(|image| image.tag.as_deref()),
-        digest: written.and_then(|image| image.digest.as_deref()),
-    };
-    let listing = item.listing.clone()?;
-    let selection = item.selection().clone();
     let ranked = item.ranked.clone();
-    let policy = trust::policy_of(context, item);
-    let mut refused: Vec<Refused> = Vec::new();
-    let mut candidates = ranked
-        .as_deref()
-        .map(|ranked| Candidates::new(&ranked.ranking));
+    let ranking = ranked.as_deref().map(|ranked| &*ranked.ranking);
+    let mut walk = Walk {
+        current: Current {
+            tag: written.and_then(|image| image.tag.as_deref()),
+            digest: written.and_then(|image| image.digest.as_deref()),
+        },
+        listing: item.listing.clone()?,
+        selection: item.selection().clone(),
+        policy: trust::policy_of(context, item),
+        candidates: ranking.map(Candidates::new),
+        refused: Vec::new(),
+    };
     loop {
-        let chosen = match (&listing.catalog, &candidates) {
-            (Catalog::Single(single), _) => choose_followed(&selection, single, current),
-            (_, Some(candidates)) => choose(candidates, current),
-            _ => return None,
+        match walk.step(context, item).await {
+            Step::Chosen(chosen) => return Some(*chosen),
+            Step::Decided => return None,
+            Step::Again => {}
+        }
+    }
+}
+
+/// The walk from the newest candidate to the first that passes, never below what Git wants.
+struct Walk<'a> {
+    current: Current<'a>,
+    listing: Arc<Listing>,
+    selection: Arc<Selection>,
+    policy: Arc<Policy>,
+    /// Those that are left; none for the digest strategy.
+    candidates: Option<Candidates<'a>>,
+    refused: Vec<Refused>,
+}
+
+/// How a step of a walk ended.
+enum Step {
+    Chosen(Box<Chosen>),
+    /// The item is decided.
+    Decided,
+    /// The best that was left is not to be had.
+    Again,
+}
+
+impl Walk<'_> {
+    async fn step(&mut self, context: &Context<'_>, item: &mut Item) -> Step {
+        let chosen = match (&self.listing.catalog, &self.candidates) {
+            (Catalog::Single(single), _) => choose_followed(&self.selection, single, self.current),
+            (_, Some(candidates)) => choose(candidates, self.current),
+            _ => return Step::Decided,
         };
-        let chosen = adopted(chosen, &policy, current);
+        let chosen = adopted(chosen, &self.policy, self.current);
         let lower = chosen
             .notices
             .iter()
             .any(|one| one.reason == Reason::Downgrade);
-        if !refused.is_empty() && (lower || !matches!(chosen.choice, Choice::Update { .. })) {
-            decide_refused(item, refused, current);
-            return None;
+        let goes_up = !lower && matches!(chosen.choice, Choice::Update { .. });
+        if !self.refused.is_empty() && !goes_up {
+            return self.give_up(item);
         }
-        let tag = settle(item, chosen)?;
+        let Some(tag) = settle(item, chosen) else {
+            return Step::Decided;
+        };
         let resolved = context
             .resolver
-            .resolve(&listing.source, &tag, &selection, context.now())
+            .resolve(&self.listing.source, &tag, &self.selection, context.now())
             .await;
-        let resolved = match resolved {
-            Ok(resolved) if lacks_platform(&resolved, &selection) => {
-                item.remark(Reason::PlatformMissing, format!("`{tag}`"));
-                match &mut candidates {
-                    Some(candidates) => candidates.reject_best(Reason::PlatformMissing),
-                    None => {
-                        let detail = format!("`{tag}` has no image for a wanted platform");
-                        item.decide(Decision::Skipped, Reason::PlatformMissing, detail);
-                        return None;
-                    }
-                }
-                continue;
+        match resolved {
+            Ok(resolved) if lacks_platform(&resolved, &self.selection) => {
+                self.without_platform(item, &tag)
             }
-            Ok(resolved) => resolved,
+            Ok(resolved) => self.judge(context, item, tag, resolved, lower).await,
             Err(problem) => {
                 item.set_candidate(&tag, None);
                 item.decide(Decision::Failed, problem.reason, problem.detail);
-                return None;
+                Step::Decided
             }
-        };
+        }
+    }
+
+    fn without_platform(&mut self, item: &mut Item, tag: &str) -> Step {
+        item.remark(Reason::PlatformMissing, format!("`{tag}`"));
+        if let Some(candidates) = &mut self.candidates {
+            candidates.reject_best(Reason::PlatformMissing);
+            return Step::Again;
+        }
+        let detail = format!("`{tag}` has no image for a wanted platform");
+        item.decide(Decision::Skipped, Reason::PlatformMissing, detail);
+        Step::Decided
+    }
+
+    async fn judge(
+        &mut self,
+        context: &Context<'_>,
+        item: &mut Item,
+        tag: Box<str>,
+        resolved: Resolved,
+        lower: bool,
+    ) -> Step {
         if let Some(from) = resolved.moved_from {
             item.remark(Reason::TagMoved, format!("`{tag}` named {from} before"));
         }
         item.set_candidate(&tag, Some(resolved.digest));
         let change = Move {
-            strategy: selection.strategy(),
+            strategy: self.selection.strategy(),
             constraint: item.rule().configured.constraint.as_deref(),
-            current: current.tag,
+            current: self.current.tag,
             candidate: &tag,
             lower,
         };
-        let (verdict, summary) = trust::judge(
-            context,
-            item,
-            &listing.source,
-            &policy,
-            resolved.digest,
-            change,
-        )
-        .await;
-        if refused.is_empty() || trust::refusal(&verdict).is_none() {
-            item.set_trust(summary);
-        }
+        let (source, digest) = (&self.listing.source, resolved.digest);
+        let judged = trust::judge(context, item, source, &self.policy, digest, change);
+        let (verdict, summary) = judged.await;
         let Some(problem) = trust::refusal(&verdict) else {
-            for refused in refused {
+            item.set_trust(summary);
+            for refused in std::mem::take(&mut self.refused) {
                 item.remark(Reason::PassedOver, refused.to_string());
             }
-            return Some(Chosen {
+            let pin = self.policy.pin();
+            return Step::Chosen(Box::new(Chosen {
                 tag,
                 resolved,
                 verdict,
-                pin: policy.pin(),
-            });
+                pin,
+            }));
         };
-        // Evidence that could not be read says nothing of older tags either: an outage must not choose.
-        let stop = policy.on_refused() == OnRefused::Stop || verdict.is_incomplete();
-        refused.push(Refused {
+        if self.refused.is_empty() {
+            item.set_trust(summary);
+        }
+        self.refused.push(Refused {
             tag,
-            digest: resolved.digest,
+            digest,
             problem,
         });
-        let full = refused.len() >= CANDIDATES_JUDGED_MAX;
-        match &mut candidates {
-            Some(candidates) if !stop && !full => candidates.reject_best(Reason::PassedOver),
+        // Evidence that could not be read says nothing of older tags: an outage must not choose.
+        let stop = self.policy.on_refused() == OnRefused::Stop || verdict.is_incomplete();
+        let full = self.refused.len() >= CANDIDATES_JUDGED_MAX;
+        match &mut self.candidates {
+            Some(candidates) if !stop && !full => {
+                candidates.reject_best(Reason::PassedOver);
+                Step::Again
+            }
             _ => {
                 if full {
                     let detail = format!("{CANDIDATES_JUDGED_MAX} candidates were refused");
                     item.remark(Reason::WalkLimit, detail);
                 }
-                decide_refused(item, refused, current);
-                return None;
+                self.give_up(item)
             }
         }
+    }
+
+    fn give_up(&mut self, item: &mut Item) -> Step {
+        decide_refused(item, std::mem::take(&mut self.refused), self.current);
+        Step::Decided
     }
 }
 
