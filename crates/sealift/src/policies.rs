@@ -161,7 +161,9 @@ impl Policies {
         let unavailable = |problem: String| (Reason::TrustRootUnavailable, problem);
         let TrustRootSpec::File(source) = spec else {
             return Err(unavailable(
-                "trust roots through TUF are not available".to_owned(),
+                "trust roots through TUF are not available in this version; name a file, as in \
+                 `trustRoot: { file: { path: trusted_root.json } }`"
+                    .to_owned(),
             ));
         };
         let bytes = material(materials, &policy.name, source).map_err(unavailable)?;

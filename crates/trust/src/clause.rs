@@ -134,3 +134,71 @@ fn assign<'a>(
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealift_core::digest::Digest;
+
+    fn word(authority: &str, signer: &str) -> Vouched {
+        Vouched {
+            authority: authority.to_owned(),
+            signer: signer.to_owned(),
+            issuer: None,
+            signed_at: None,
+            logs: 0,
+            timestamps: 0,
+            item: Digest::of(signer.as_bytes()),
+        }
+    }
+
+    fn asked(at_least: usize, including: &[&str], vouched: Vec<Vouched>) -> Result<usize, Reason> {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let demand = Demand {
+            at_least,
+            of: names(&["ci", "security"]),
+            including: names(including),
+            max_age_secs: None,
+        };
+        let words = Words {
+            vouched,
+            failures: Vec::new(),
+        };
+        let nothing = Failure::new(Stage::Nothing, Reason::SignatureMissing, "");
+        satisfied(&demand, words, nothing, Timestamp::UNIX_EPOCH, |_| true)
+            .map(|vouched| vouched.len())
+            .map_err(|failure| failure.reason)
+    }
+
+    #[test]
+    fn one_signer_under_two_names_is_one_signer() {
+        let alice = || vec![word("ci", "alice"), word("security", "alice")];
+        assert_eq!(asked(2, &[], alice()), Err(Reason::SignersTooFew));
+        assert_eq!(asked(1, &[], alice()), Ok(1));
+        let mut both = alice();
+        both.push(word("ci", "bob"));
+        assert_eq!(asked(2, &[], both), Ok(2));
+    }
+
+    #[test]
+    fn two_signatures_of_one_signer_are_one_signer() {
+        let twice = vec![word("ci", "alice"), word("ci", "alice")];
+        assert_eq!(asked(2, &[], twice), Err(Reason::SignersTooFew));
+    }
+
+    #[test]
+    fn who_must_be_among_them_is_missed_by_name() {
+        let others = || vec![word("ci", "alice"), word("ci", "bob")];
+        assert_eq!(
+            asked(1, &["security"], others()),
+            Err(Reason::SignerMissing)
+        );
+        let mut with = others();
+        with.push(word("security", "alice"));
+        assert_eq!(asked(2, &["security"], with), Ok(2));
+        assert_eq!(
+            asked(1, &["security"], Vec::new()),
+            Err(Reason::SignatureMissing)
+        );
+    }
+}
