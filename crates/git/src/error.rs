@@ -92,6 +92,37 @@ pub enum GitError {
         /// The branch; `None`: it has no default branch, so it is empty.
         branch: Option<BranchName>,
     },
+    /// The remote has neither a branch nor a tag of this name.
+    #[error("repository `{url}` has no branch and no tag `{revision}`")]
+    RevisionMissing {
+        /// The repository.
+        url: String,
+        /// The name.
+        revision: String,
+    },
+    /// A branch and a tag have this name.
+    #[error(
+        "`{revision}` is both a branch and a tag of `{url}`: say `refs/heads/{revision}` or `refs/tags/{revision}`"
+    )]
+    RevisionAmbiguous {
+        /// The repository.
+        url: String,
+        /// The name.
+        revision: String,
+    },
+    /// The remote does not have the commit, or does not give it out by its id.
+    #[error(
+        "commit `{oid}` was not given out by `{url}`: it does not exist there, or the server allows only branches and \
+         tags to be fetched: {detail}"
+    )]
+    CommitUnavailable {
+        /// The repository.
+        url: String,
+        /// The commit.
+        oid: Oid,
+        /// What Git said.
+        detail: String,
+    },
     /// A file is not what the plan was made from.
     #[error("`{path}` is not what it was when the plan was made")]
     BaseChanged {
@@ -185,7 +216,10 @@ impl GitError {
             Self::NotFound { .. } | Self::Unreachable { .. } | Self::TimedOut { .. } => {
                 Reason::GitUnreachable
             }
-            Self::BranchMissing { .. } => Reason::BranchMissing,
+            Self::BranchMissing { .. }
+            | Self::RevisionMissing { .. }
+            | Self::RevisionAmbiguous { .. }
+            | Self::CommitUnavailable { .. } => Reason::BranchMissing,
             Self::BaseChanged { .. } => Reason::BranchMoved,
             Self::NotAFile { .. } => Reason::PathNotAFile,
             Self::ObjectTooLarge { .. } | Self::TooManyFiles { .. } => Reason::FileUnreadable,

@@ -119,7 +119,7 @@ impl Repository {
     }
 
     /// `HEAD` and the references of these names, at least.
-    async fn list(&mut self, names: &[String]) -> Result<Vec<Reference>, GitError> {
+    pub(crate) async fn list(&mut self, names: &[String]) -> Result<Vec<Reference>, GitError> {
         let Some(smart) = &self.smart else {
             return self.list_by_program(names).await;
         };

@@ -26,6 +26,9 @@ const FETCH: &[&str] = &[
 /// What ends the options of every fetch.
 const FROM_ORIGIN: &[&str] = &["--stdin", "--end-of-options", "origin"];
 
+/// What git-ls-remote(1) puts behind the name of an annotated tag, for what it stands for.
+const PEELED: &str = "^{}";
+
 impl Repository {
     pub(crate) async fn list_by_program(
         &self,
@@ -39,7 +42,10 @@ impl Repository {
             "HEAD",
         ]
         .map(OsStr::new);
-        let names = names.iter().map(OsStr::new);
+        // Without their own names what annotated tags stand for would be left out.
+        let tags = names.iter().filter(|name| name.starts_with("refs/tags/"));
+        let peeled: Vec<String> = tags.map(|name| format!("{name}{PEELED}")).collect();
+        let names = names.iter().chain(&peeled).map(OsStr::new);
         let arguments: Vec<&OsStr> = fixed.into_iter().chain(names).collect();
         let finished = self.remote_command("ls-remote", &arguments, b"").await?;
         let text = String::from_utf8_lossy(&finished.stdout).into_owned();
@@ -49,11 +55,18 @@ impl Repository {
             let mut targets = pairs().filter(|(_, of)| *of == name);
             targets.find_map(|(value, _)| value.strip_prefix("ref: ").map(str::to_owned))
         };
-        let listed = pairs().filter_map(|(value, name)| {
+        // `OID<TAB>NAME^{}` stands behind the tag.
+        let peeled_of = |name: &str| {
+            let mut peeled = pairs().filter(|(_, of)| of.strip_suffix(PEELED) == Some(name));
+            peeled.find_map(|(value, _)| value.parse().ok())
+        };
+        let own = pairs().filter(|(_, name)| !name.ends_with(PEELED));
+        let listed = own.filter_map(|(value, name)| {
             Some(Reference {
                 oid: value.parse().ok()?,
                 name: name.to_owned(),
                 target: target_of(name),
+                peeled: peeled_of(name),
             })
         });
         Ok(listed.collect())

@@ -125,6 +125,8 @@ pub(crate) struct Reference {
     pub(crate) oid: Oid,
     /// The reference that it stands for.
     pub(crate) target: Option<String>,
+    /// What an annotated tag stands for.
+    pub(crate) peeled: Option<Oid>,
 }
 
 /// `ls-refs`: asks for `HEAD` and the references that begin with `prefixes`.
@@ -133,6 +135,7 @@ pub(crate) fn list_request(format: ObjectFormat, prefixes: &[String]) -> Vec<u8>
     writer
         .command("ls-refs", format)
         .line("symrefs")
+        .line("peel")
         .line("ref-prefix HEAD");
     for prefix in prefixes {
         writer.line(&format!("ref-prefix {prefix}"));
@@ -151,12 +154,22 @@ pub(crate) fn read_list(answer: &[u8]) -> Result<Vec<Reference>, Malformed> {
         let (Some(oid), Some(name)) = (oid, words.next()) else {
             return Err(Malformed::Format("a reference cannot be read"));
         };
-        let target = words.find_map(|word| word.strip_prefix("symref-target:"));
-        references.push(Reference {
+        let mut reference = Reference {
             name: name.to_owned(),
             oid,
-            target: target.map(str::to_owned),
-        });
+            target: None,
+            peeled: None,
+        };
+        for word in words {
+            if let Some(target) = word.strip_prefix("symref-target:") {
+                reference.target = Some(target.to_owned());
+            } else if let Some(peeled) = word.strip_prefix("peeled:") {
+                let peeled = peeled.parse();
+                let peeled = peeled.map_err(|_| Malformed::Format("a tag cannot be peeled"))?;
+                reference.peeled = Some(peeled);
+            }
+        }
+        references.push(reference);
     }
     if !answer.ends_with(b"0000") {
         return Err(Malformed::Format("the listing is cut"));

@@ -112,10 +112,15 @@ impl Repository {
     }
 }
 
-/// Where the cache remembers a branch. The name is hashed: names that come and go can exclude each other as files.
+/// Where the cache remembers a branch.
 pub(crate) fn cached_reference(branch: &BranchName) -> String {
+    cached_name(branch.as_str())
+}
+
+/// Where the cache remembers what has this name. It is hashed: names that come and go can exclude each other as files.
+pub(crate) fn cached_name(name: &str) -> String {
     let mut reference = format!("{REFERENCES}/");
-    for byte in Sha256::digest(branch.as_str()).iter().take(16) {
+    for byte in Sha256::digest(name).iter().take(16) {
         let _ = write!(reference, "{byte:02x}");
     }
     reference

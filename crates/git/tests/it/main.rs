@@ -10,5 +10,6 @@
 mod access;
 mod push;
 mod read;
+mod revision;
 mod sign;
 mod world;

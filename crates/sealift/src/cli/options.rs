@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 /// Where Applications, Secrets and ConfigMaps come from.
 #[derive(Debug, Clone, Args)]
 pub struct SourceOptions {
-    /// File, folder (read recursively), `-`, or Git URL (`URL//folder?ref=main`) with Kubernetes objects. Repeatable
+    /// File, folder (read recursively), `-`, or Git URL (`URL//folder?ref=NAME`: a branch, a tag or a whole commit id) with Kubernetes objects. Repeatable
     #[arg(
         short = 'f',
         long = "filename",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use sealift_core::limits::GIT_LIST_FILES_MAX;
-use sealift_git::{BranchName, FileState, GitUrl, Repositories};
+use sealift_git::{FileState, GitUrl, Repositories, Revision};
 
 use super::files::{FileObjects, FilenameArg, Named, Reader};
 use super::{Objects, Origin, ProblemKind, policies};
@@ -119,10 +119,9 @@ impl ObjectSource {
         let remote = remotes::operators_remote(local, &url, &self.argocd_namespace)
             .await
             .map_err(|problem| anyhow::anyhow!("{} ({})", problem.detail, problem.reason))?;
-        let branch = reference.map(str::parse::<BranchName>).transpose()?;
+        let revision = reference.map(str::parse::<Revision>).transpose()?;
         let mut repository = git.open(&remote).await?;
-        let heads = repository.fetch(std::slice::from_ref(&branch)).await?;
-        let (_, head) = heads.head(branch.as_ref())?;
+        let head = repository.fetch_revision(revision.as_ref()).await?;
         let folder_path = match folder {
             "" => None,
             folder => Some(sealift_core::path::RepoPath::join("", folder)?),

@@ -277,3 +277,34 @@ fn applications_are_read_from_git_with_the_secrets_beside_them() {
         &["-f", &format!("{url}//prod?ref=main")],
     );
 }
+
+#[test]
+fn a_tag_or_a_commit_id_names_what_is_read_from_git() {
+    let (world, repository) = world();
+    shop(&world, &repository, None, &[]);
+    let text = fs::read_to_string(world.apps().join("shop.yaml")).unwrap();
+    fs::remove_file(world.apps().join("shop.yaml")).unwrap();
+    let cluster = world.repository("cluster", &[("prod/shop.yaml", &text)]);
+    let id = cluster.head("main").unwrap();
+    let who = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
+    let tag = ["tag", "-a", "-m", "a release", "v1", "main"];
+    git(Some(cluster.path()), &[&who[..], &tag].concat(), b"");
+    // The branch goes on, and what it holds now is no Application.
+    let gone = [("prod/shop.yaml", sealift_testkit::git::Change::Delete)];
+    cluster.commit("main", "Remove", &gone);
+    let server = GitHttp::start(world.git.path(), GitHttpOptions::default());
+    let url = server.url("cluster");
+    for name in ["v1", &id] {
+        let address = format!("{url}//prod?ref={name}");
+        let planned = world.command("plan", &["-f", &address]);
+        let decision = planned.decision("shop").0;
+        assert_eq!(decision, "would-update", "{}", planned.stderr);
+    }
+    let refused = world.run(&["-f", &format!("{url}//prod?ref=v2")]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("no branch and no tag `v2`"),
+        "{}",
+        refused.stderr
+    );
+}
