@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::{Outcome, packages};
 use crate::judging::{Counts, conformance, layouts};
-use crate::{bench, fuzz, lint, soak, vectors};
+use crate::soak::{self, Where};
+use crate::{bench, fuzz, lint, vectors};
 
 /// Kills in one test.
 const KILL_ROUNDS: u32 = 10;
@@ -169,12 +170,18 @@ pub(super) fn demo(root: &Path) -> Result<Outcome> {
     lint::cargo(root, &["run", "--release", "--", "demo", world]).map(Outcome::of)
 }
 
-/// Sealift killed at random moments, a few times; `cargo xtask soak` does it more often.
+/// Sealift killed at random moments, a few times in each world; `cargo xtask soak` does it more
+/// often.
 pub(super) fn kill(_: &Path) -> Result<Outcome> {
     let folder = tempfile::tempdir()?;
     let binary = bench::release_binary()?;
-    let failed = soak::soak(&binary, folder.path(), KILL_ROUNDS, KILL_SEED)?;
-    let (passed, failed) = ((KILL_ROUNDS - failed) as usize, failed as usize);
+    let (mut passed, mut failed) = (0, 0);
+    for (world, name) in [(Where::Demo, "demo"), (Where::Seeded, "seeded")] {
+        let folder = folder.path().join(name);
+        let broken = soak::soak(&binary, &folder, world, KILL_ROUNDS, KILL_SEED)?;
+        passed += (KILL_ROUNDS - broken) as usize;
+        failed += broken as usize;
+    }
     let why = if failed > 0 {
         "see the rounds above"
     } else {
