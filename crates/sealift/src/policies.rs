@@ -127,6 +127,11 @@ impl Policies {
                 roots.insert(key, root);
             }
         }
+        // Roots that nothing names any more are not kept.
+        let named: Vec<&Arc<TrustRoot>> = roots.values().flatten().collect();
+        let mut kept = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, root| named.iter().any(|one| Arc::ptr_eq(one, root)));
+        drop(kept);
         let in_force = InForce {
             unverified: self.unverified,
             set,

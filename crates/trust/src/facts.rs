@@ -16,7 +16,8 @@ use sealift_core::digest::Digest;
 use sealift_core::reason::Reason;
 use sigstore_verify::bundle::Error as BundleError;
 use sigstore_verify::types::{
-    Artifact, ArtifactDigest, Bundle, Sha256Hash, SignatureContent, VerificationMaterialContent,
+    Artifact, ArtifactDigest, Bundle, KindVersion, Sha256Hash, SignatureContent,
+    TransparencyLogEntry, VerificationMaterialContent,
 };
 use sigstore_verify::{
     CertificateError, Error, PublicKeyVerificationPolicy, TimestampError, TransparencyLogError,
@@ -237,28 +238,48 @@ impl Seen {
             }
             verified.is_some()
         });
-        material.tlog_entries.retain(|entry| {
-            let id = &entry.log_id.key_id;
-            let known = root.knows_log(id.as_bytes());
-            if !known {
-                let detail = format!("the trust root knows no log {}", id.to_base64());
-                seen.aside.push(fail(Reason::LogUnknown, detail));
-                return false;
-            }
-            let name = id.to_base64();
-            if entry.inclusion_proof.is_some() {
-                seen.proofs.insert(name.clone());
-            }
-            if entry.inclusion_promise.is_some() {
-                let is_v1 =
-                    entry.kind_version != sigstore_verify::types::KindVersion::HashedRekordV002;
-                seen.times.extend(entry.integrated_time.filter(|_| is_v1));
-            }
-            seen.promises.insert(name);
-            true
-        });
+        material
+            .tlog_entries
+            .retain(|entry| match seen.log(entry, root) {
+                Ok(()) => true,
+                Err(aside) => {
+                    seen.aside.push(aside);
+                    false
+                }
+            });
         seen.times.sort_unstable();
         (bundle, seen)
+    }
+
+    /// Counts what an entry claims, if it is the word of the log that it names.
+    fn log(&mut self, entry: &TransparencyLogEntry, root: &TrustRoot) -> Result<(), Failure> {
+        let id = &entry.log_id.key_id;
+        let name = id.to_base64();
+        if !root.knows_log(id.as_bytes()) {
+            let detail = format!("the trust root knows no log {name}");
+            return Err(fail(Reason::LogUnknown, detail));
+        }
+        let promised = entry.inclusion_promise.is_some();
+        match &entry.inclusion_proof {
+            Some(proof) => {
+                let checkpoint = proof.checkpoint.checkpoint();
+                if !checkpoint.is_some_and(|one| root.log_signed(id.as_bytes(), one)) {
+                    let detail = format!("the checkpoint is not one of log {name}");
+                    return Err(fail(Reason::LogProofInvalid, detail));
+                }
+                self.proofs.insert(name.clone());
+            }
+            None if !promised => {
+                let detail = format!("the entry of log {name} has neither proof nor promise");
+                return Err(fail(Reason::LogProofMissing, detail));
+            }
+            None => {}
+        }
+        if promised && entry.kind_version != KindVersion::HashedRekordV002 {
+            self.times.extend(entry.integrated_time);
+        }
+        self.promises.insert(name);
+        Ok(())
     }
 
     fn is_nothing(&self) -> bool {

@@ -4,7 +4,7 @@
 //! of an unknown kind must not make a whole root useless, nor widen it. Not here: where the bytes come
 //! from. Format: Sigstore protobuf-specs, `TrustedRoot`; `validFor.start` is required.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use sealift_core::digest::Digest;
 use sealift_core::limits::TRUST_MATERIAL_BYTES_MAX;
@@ -12,8 +12,9 @@ use sealift_core::notice::Notice;
 use sealift_core::reason::Reason;
 use serde_json::{Map, Value};
 use sigstore_verify::Verifier;
+use sigstore_verify::crypto::VerificationKey;
 use sigstore_verify::trust_root::TrustedRoot;
-use sigstore_verify::types::TsaAuthority;
+use sigstore_verify::types::{Checkpoint, TsaAuthority};
 
 /// The lists of a root, each with what a message calls its entries.
 const LISTS: [(&str, &str); 4] = [
@@ -26,7 +27,7 @@ const LISTS: [(&str, &str); 4] = [
 /// A trust root, ready to verify with.
 pub struct TrustRoot {
     verifier: Verifier,
-    logs: BTreeSet<Vec<u8>>,
+    logs: BTreeMap<Vec<u8>, VerificationKey>,
     timestamp_authorities: Vec<(Digest, TsaAuthority)>,
     hash: Digest,
 }
@@ -93,13 +94,14 @@ impl TrustRoot {
             return Err(TrustRootError::Empty);
         }
         let (root, verifier) = usable(kept).map_err(|problem| unreadable(&problem))?;
-        let logs = root.tlogs.iter();
+        let logs = root.tlogs.iter().filter_map(|log| {
+            let key = VerificationKey::from_spki(&log.public_key.raw_bytes).ok()?;
+            Some((log.log_id.key_id.as_bytes().to_vec(), key))
+        });
         let authorities = root.tsa_authorities().into_iter();
         let read = Self {
             verifier,
-            logs: logs
-                .map(|log| log.log_id.key_id.as_bytes().to_vec())
-                .collect(),
+            logs: logs.collect(),
             timestamp_authorities: authorities
                 .map(|authority| (Digest::of(authority.leaf.as_bytes()), authority))
                 .collect(),
@@ -120,7 +122,16 @@ impl TrustRoot {
 
     /// Whether it knows a transparency log by its id.
     pub(crate) fn knows_log(&self, id: &[u8]) -> bool {
-        self.logs.contains(id)
+        self.logs.contains_key(id)
+    }
+
+    /// Whether the log of this id signed a checkpoint. The id beside a proof is signed by nobody, so it
+    /// is believed only if its own key made the checkpoint.
+    pub(crate) fn log_signed(&self, id: &[u8], checkpoint: &Checkpoint) -> bool {
+        self.logs.get(id).is_some_and(|key| {
+            let mut signatures = checkpoint.signatures().iter();
+            signatures.any(|one| key.verify(checkpoint.signed_data(), &one.signature).is_ok())
+        })
     }
 
     /// Its timestamp authorities, each with a name that tells it from the others.
