@@ -405,6 +405,25 @@ fn a_torn_last_line_is_no_finding() {
     );
 }
 
+#[test]
+fn every_altered_byte_of_a_small_journal_is_found() {
+    // 255 begins the chain of another process.
+    for numbers in [[0, 255], [255, 255], [255, 6]] {
+        let (bytes, heads) = journal(&numbers);
+        for at in 0..bytes.len() {
+            for flip in [1, 5, 0x20, 0x80] {
+                let mut altered = bytes.clone();
+                altered[at] ^= flip;
+                let report = verify(&altered, &heads[heads.len() - 1..]);
+                assert!(
+                    !report.findings.is_empty(),
+                    "{numbers:?}: byte {at} ^ {flip}"
+                );
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_was_written_verifies_against_every_anchor(numbers in numbers()) {

@@ -356,7 +356,9 @@ fn begins_after(last: Head, glance: &Glance, line: &[u8]) -> bool {
         hash: glance.previous,
         ..last
     };
-    glance.kind == "started"
+    // A process goes on with the journal that it found: another id is another journal's record.
+    glance.chain.journal == last.chain.journal
+        && glance.kind == "started"
         && matches!(
             Record::from_line(line),
             Ok(Record { body: Body::Started(started), .. })
