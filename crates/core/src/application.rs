@@ -9,6 +9,7 @@ mod parse;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::branch::BranchRule;
 use crate::credential::CredentialSource;
@@ -71,6 +72,30 @@ pub struct Application {
     pub broken_images: Vec<BrokenImage>,
     /// How commits are cut.
     pub commit_per: CommitPer,
+    /// The settings as written, by name; those of one image begin with its alias.
+    pub written: BTreeMap<String, String>,
+}
+
+impl Application {
+    /// The settings that apply to one of [`Application::images`], as written: what a replay needs.
+    #[must_use]
+    pub fn written_for(&self, position: usize) -> BTreeMap<String, String> {
+        let alias = |rule: &ImageRule| rule.configured.alias.clone();
+        let own = self.images.get(position).and_then(alias);
+        let others: Vec<String> = self.images.iter().filter_map(alias).collect();
+        let applies = |name: &str| {
+            let of = |alias: &str| {
+                name.strip_prefix(alias)
+                    .is_some_and(|rest| rest.starts_with('.'))
+            };
+            own.as_deref().is_some_and(of) || !others.iter().any(|alias| of(alias))
+        };
+        let written = self.written.iter();
+        written
+            .filter(|(name, _)| applies(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
 }
 
 /// One image of an Application and how it is followed.
@@ -79,7 +104,7 @@ pub struct ImageRule {
     /// Alias, image and constraint.
     pub configured: ConfiguredImage,
     /// Which tag is best. The registry's `tagsortmode` is still to be filled in.
-    pub selection: Selection,
+    pub selection: Arc<Selection>,
     /// The image counts even if it runs nowhere.
     pub force_update: bool,
     /// Credentials for the registry, where the Application names its own.

@@ -31,7 +31,7 @@ pub fn report(out: &mut impl Write, report: &Report, with_diffs: bool) -> io::Re
         ];
         let mut table = Table::with_headings(&headings);
         for entry in &report.considered {
-            table.row(row(&entry.considered));
+            table.row(row(&entry.considered()));
         }
         table.write(out)?;
         passed_over(out, &report.considered)?;
@@ -43,7 +43,7 @@ pub fn report(out: &mut impl Write, report: &Report, with_diffs: bool) -> io::Re
 /// What policy kept out although it was higher than what was chosen.
 fn passed_over(out: &mut impl Write, entries: &[Entry]) -> io::Result<()> {
     for entry in entries {
-        let considered = &entry.considered;
+        let considered = &entry.considered();
         let causes = considered.reasons.iter();
         for cause in causes.filter(|cause| cause.reason.known() == Some(Reason::PassedOver)) {
             writeln!(
@@ -219,7 +219,7 @@ fn closing(out: &mut impl Write, report: &Report) -> io::Result<()> {
 /// # Errors
 /// The stream refuses it.
 pub fn explain(out: &mut impl Write, entry: &Entry) -> io::Result<()> {
-    let considered = &entry.considered;
+    let considered = &entry.considered();
     let alias = considered.image.alias.as_deref().unwrap_or("–");
     let heading = format!(
         "{} {alias} ({})",
@@ -270,10 +270,7 @@ pub fn explain(out: &mut impl Write, entry: &Entry) -> io::Result<()> {
         };
         writeln!(out, "  {}{detail}", cause.reason)?;
     }
-    entry
-        .ranking
-        .as_deref()
-        .map_or(Ok(()), |ranking| tags(out, ranking))
+    entry.ranking().map_or(Ok(()), |ranking| tags(out, ranking))
 }
 
 fn listed(texts: &[String]) -> String {

@@ -1,5 +1,7 @@
 //! From the settings of one image, and those of its Application, to an [`ImageRule`].
 
+use std::sync::Arc;
+
 use super::{ApplicationId, Context, ImageRule};
 use crate::credential::{CredentialAuthor, CredentialSource};
 use crate::notice::Notice;
@@ -65,7 +67,7 @@ pub(super) fn rule(
         force_update: force_update.is_some_and(|written| written.value),
         slot: slot(image, &configured),
         configured,
-        selection,
+        selection: Arc::new(selection),
         pull_secret,
     })
 }

@@ -1,12 +1,16 @@
 //! From settings to an [`Application`]: source, target, repository and branch.
 
+use std::collections::BTreeMap;
+
 use super::{Application, ApplicationId, BrokenImage, Context, image, sources};
 use crate::branch::BranchRule;
 use crate::manifest::{ApplicationManifest, Source};
 use crate::notice::Notice;
 use crate::reference::Reference;
 use crate::settings::annotations::IMAGE_LIST;
-use crate::settings::{Method, SettingError, SettingProblem, Settings, Written};
+use crate::settings::{
+    Method, OWN_PREFIX, PEER_PREFIX, SettingError, SettingProblem, Settings, Written,
+};
 use crate::slot::SourceImages;
 use crate::slot::source::{self, Chosen, SourceType, Sources};
 use crate::slot::target::{TargetOwner, TargetSetting};
@@ -61,6 +65,7 @@ impl Parser<'_> {
             source_images: SourceImages::of(source, slots),
             running: running(self.manifest),
             commit_per: settings.own.commit_per.unwrap_or_default(),
+            written: settings_as_written(self.manifest),
             id: self.id,
             method,
             chosen,
@@ -85,6 +90,8 @@ impl Parser<'_> {
                 }),
             }
         }
+        // There are as many as Applications have images: what `push` reserved beyond them adds up.
+        images.shrink_to_fit();
         (images, broken)
     }
 
@@ -194,5 +201,21 @@ fn running(manifest: &ApplicationManifest) -> Vec<Reference> {
     let images = manifest.status.summary.images.iter();
     images
         .map(|text| Reference::parse_aliased(text).1)
+        .collect()
+}
+
+/// The annotations that are settings.
+fn settings_as_written(manifest: &ApplicationManifest) -> BTreeMap<String, String> {
+    let setting = |(key, value): (&String, &String)| {
+        let name = key
+            .strip_prefix(PEER_PREFIX)
+            .or_else(|| key.strip_prefix(OWN_PREFIX))?;
+        Some((name.to_owned(), value.clone()))
+    };
+    manifest
+        .metadata
+        .annotations
+        .iter()
+        .filter_map(setting)
         .collect()
 }

@@ -73,7 +73,7 @@ pub async fn run(arguments: ExplainArguments) -> anyhow::Result<Exit> {
 }
 
 fn is_named(entry: &Entry, name: &str) -> bool {
-    let image = &entry.considered.image;
+    let image = entry.considered().image;
     image.alias.as_deref() == Some(name) || image.written == name || image.repository == name
 }
 
@@ -92,11 +92,7 @@ fn document(report: &Report) -> Value {
 }
 
 fn entry(entry: &Entry) -> Value {
-    let tags: Vec<Value> = entry
-        .ranking
-        .as_deref()
-        .map(render::verdicts)
-        .unwrap_or_default();
+    let tags: Vec<Value> = entry.ranking().map(render::verdicts).unwrap_or_default();
     let mut value = serde_json::to_value(entry).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
         object.insert("tags".to_owned(), tags.into());

@@ -208,7 +208,7 @@ fn look_further(out: &mut impl std::io::Write, world: &World) -> anyhow::Result<
 /// What the README says the demo shows. Anything else is a failure.
 fn as_promised(report: &Report) -> anyhow::Result<Exit> {
     for entry in &report.considered {
-        let considered = &entry.considered;
+        let considered = &entry.considered();
         let (application, decision) = (considered.application.as_str(), considered.decision);
         let kept = match application {
             "argocd/shop" => matches!(decision, Decision::Updated | Decision::UpToDate),

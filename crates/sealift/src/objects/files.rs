@@ -14,7 +14,7 @@ mod walk;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use sealift_core::limits;
@@ -42,7 +42,8 @@ type Key = (String, String);
 /// Objects that were read from files.
 #[derive(Debug, Default)]
 pub struct FileObjects {
-    applications: BTreeMap<Key, Place<ApplicationManifest>>,
+    /// Given away when they are asked for.
+    applications: Mutex<BTreeMap<Key, Place<ApplicationManifest>>>,
     secrets: BTreeMap<Key, Place<SecretManifest>>,
     config_maps: BTreeMap<Key, Place<ConfigMapManifest>>,
     policies: Vec<ListedPolicy>,
@@ -245,7 +246,9 @@ impl Reader {
                 "Application",
                 ApplicationManifest::from_value(value).map(|mut object| {
                     let key = key(&mut object.metadata, namespace);
-                    insert(&mut self.objects.applications, key, object, origin)
+                    let applications = self.objects.applications.get_mut();
+                    let applications = applications.unwrap_or_else(PoisonError::into_inner);
+                    insert(applications, key, object, origin)
                 }),
             ),
             ("", "Secret") => (
@@ -372,14 +375,19 @@ impl FileObjects {
 }
 
 impl Objects for FileObjects {
-    fn applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>> {
-        let listed = self.applications.values().filter_map(|place| {
-            let manifest = Arc::clone(place.object.as_ref()?);
-            Some(Listed {
-                manifest,
-                origin: place.origin.clone(),
-            })
-        });
+    fn take_applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>> {
+        let mut held = self
+            .applications
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let listed = std::mem::take(&mut *held)
+            .into_values()
+            .filter_map(|place| {
+                Some(Listed {
+                    manifest: place.object?,
+                    origin: place.origin,
+                })
+            });
         let answer = Applications {
             listed: listed.collect(),
             problems: self.problems.clone(),

@@ -22,8 +22,9 @@ use sealift_core::reason::Reason;
 ///
 /// A missing object is `Ok(None)`; an error means that nobody knows whether it exists.
 pub trait Objects: Send + Sync {
-    /// Every Application, ordered by namespace and name, and what could not be read.
-    fn applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>>;
+    /// Every Application, ordered by namespace and name, and what could not be read. A cycle asks
+    /// once: a source that holds them for this cycle alone gives them away.
+    fn take_applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>>;
 
     /// One Secret by name.
     fn secret<'a>(

@@ -263,7 +263,7 @@ impl Group {
         let Some(item) = self.items.get(index) else {
             return;
         };
-        if item.considered().decision == Decision::UpToDate
+        if item.decision() == Decision::UpToDate
             && let Some(current) = slot.current
         {
             self.kept.push((index, slot.key, current.image.to_string()));
@@ -277,7 +277,7 @@ impl Group {
             changes.iter().map(|change| &change.slot.key.path).collect();
         let known: BTreeSet<usize> = self.kept.iter().map(|(index, ..)| *index).collect();
         for (index, item) in self.items.iter().enumerate() {
-            let up_to_date = item.considered().decision == Decision::UpToDate;
+            let up_to_date = item.decision() == Decision::UpToDate;
             let candidates = &item.application.target.candidates;
             let beside = candidates.iter().any(|path| written.contains(path));
             if !item.is_decided() || !up_to_date || !beside || known.contains(&index) {

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sealift_core::application::{self, Application, ImageRule, parse_annotated};
+use sealift_core::application::{self, Application, parse_annotated};
 use sealift_core::event::{Body, Cause, Decision, Notice};
-use sealift_core::manifest::ApplicationManifest;
 use sealift_core::reason::Reason;
-use sealift_core::settings::{Method, OWN_PREFIX, PEER_PREFIX};
+use sealift_core::settings::Method;
 use sealift_git::{BranchName, GitUrl, Remote};
 
 use super::branch::Group;
@@ -23,7 +22,7 @@ pub(super) async fn gather(
     report: &mut Report,
     now: Timestamp,
 ) -> anyhow::Result<Vec<Item>> {
-    let applications = context.objects.applications().await?;
+    let applications = context.objects.take_applications().await?;
     for problem in &applications.problems {
         report.problems.push(Reported {
             subject: problem.origin.to_string(),
@@ -66,9 +65,7 @@ pub(super) async fn gather(
                 }
                 let application = Arc::new(application);
                 for position in 0..application.images.len() {
-                    let settings = settings_of(&application, position, manifest);
-                    let application = Arc::clone(&application);
-                    let mut item = Item::new(application, position, settings, now);
+                    let mut item = Item::new(Arc::clone(&application), position, now);
                     check_method(&mut item);
                     items.push(item);
                 }
@@ -95,32 +92,6 @@ fn parsing(context: &Context<'_>) -> application::Context {
         argocd_namespace: context.argocd_namespace.clone(),
         own_platform: crate::platform::own(),
     }
-}
-
-/// The annotations that apply to one image, as written: what a replay needs.
-fn settings_of(
-    application: &Application,
-    position: usize,
-    manifest: &ApplicationManifest,
-) -> BTreeMap<String, String> {
-    let alias = |rule: &ImageRule| rule.configured.alias.clone();
-    let own = application.images.get(position).and_then(alias);
-    let others: Vec<String> = application.images.iter().filter_map(alias).collect();
-    let applies = |key: &str| {
-        let rest = key
-            .strip_prefix(PEER_PREFIX)
-            .or_else(|| key.strip_prefix(OWN_PREFIX))?;
-        let of = |alias: &str| {
-            rest.strip_prefix(alias)
-                .is_some_and(|rest| rest.starts_with('.'))
-        };
-        let elsewhere = others.iter().any(|alias| of(alias)) && !own.as_deref().is_some_and(of);
-        (!elsewhere).then(|| rest.to_owned())
-    };
-    let annotations = manifest.metadata.annotations.iter();
-    annotations
-        .filter_map(|(key, value)| Some((applies(key)?, value.clone())))
-        .collect()
 }
 
 /// Refuses what this version cannot do, before anything is asked.

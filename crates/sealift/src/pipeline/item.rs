@@ -1,6 +1,5 @@
 //! One image of one Application on its way through a cycle: what is known about it so far, and its decision.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,10 +12,12 @@ use sealift_core::reference::Reference;
 use sealift_core::registries_conf::TagSortMode;
 use sealift_core::select::{Candidates, Selection};
 
-use super::report::Entry;
 use super::survey::{Listing, Ranked};
 
 /// One image of one Application.
+///
+/// Thousands of these live as long as a cycle does: what can be made of the Application, and what
+/// many share, is not copied into each.
 pub(super) struct Item {
     pub(super) application: Arc<Application>,
     pub(super) position: usize,
@@ -25,54 +26,34 @@ pub(super) struct Item {
     /// The listing in order; none for the digest strategy.
     pub(super) ranked: Option<Arc<Ranked>>,
     selection: Arc<Selection>,
-    considered: Considered,
+    now: Timestamp,
+    decision: Decision,
+    reasons: Vec<Cause>,
+    wanted: Option<String>,
+    candidate: Option<event::Candidate>,
+    trust: Option<Box<TrustSummary>>,
+    slot: Option<Box<SlotSummary>>,
     decided: bool,
     hinted: bool,
     recorded: bool,
 }
 
 impl Item {
-    pub(super) fn new(
-        application: Arc<Application>,
-        position: usize,
-        settings: BTreeMap<String, String>,
-        now: Timestamp,
-    ) -> Self {
-        let rule = &application.images[position];
-        let reference = &rule.configured.reference;
-        let running = application.running.iter().filter(|live| runs(live, rule));
-        let considered = Considered {
-            application: application.id.to_string(),
-            image: event::Image {
-                alias: rule.configured.alias.clone(),
-                written: reference.full_name(),
-                repository: reference.canonical().to_string(),
-            },
-            strategy: rule.selection.strategy().name().to_owned(),
-            constraint: rule.configured.constraint.clone(),
-            inputs: Inputs {
-                settings,
-                catalog: None,
-                wanted: None,
-                running: running.map(ToString::to_string).collect(),
-                now,
-            },
-            decision: Decision::Skipped,
-            candidate: None,
-            tags_dropped: BTreeMap::new(),
-            reasons: Vec::new(),
-            reasons_omitted: 0,
-            trust: None,
-            slot: None,
-        };
-        let selection = Arc::new(rule.selection.clone());
+    pub(super) fn new(application: Arc<Application>, position: usize, now: Timestamp) -> Self {
+        let selection = Arc::clone(&application.images[position].selection);
         Self {
             application,
             position,
             listing: None,
             ranked: None,
             selection,
-            considered,
+            now,
+            decision: Decision::Skipped,
+            reasons: Vec::new(),
+            wanted: None,
+            candidate: None,
+            trust: None,
+            slot: None,
             decided: false,
             hinted: false,
             recorded: false,
@@ -106,8 +87,8 @@ impl Item {
     }
 
     /// Position in the report.
-    pub(super) fn order(&self) -> (ApplicationId, usize) {
-        (self.application.id.clone(), self.position)
+    pub(super) fn order(&self) -> (&ApplicationId, usize) {
+        (&self.application.id, self.position)
     }
 
     /// What runs is a hint: where every running image of this one has the winner's tag (or the followed tag's digest), the
@@ -158,36 +139,30 @@ impl Item {
 
     /// Ends the way with a decision and what decided it.
     pub(super) fn decide(&mut self, decision: Decision, reason: Reason, detail: impl Into<String>) {
-        self.considered.decision = decision;
-        self.considered
-            .reasons
-            .insert(0, Cause::new(reason, detail));
+        self.decision = decision;
+        self.reasons.insert(0, Cause::new(reason, detail));
         self.decided = true;
         self.recorded = false;
     }
 
     /// Opens the way again, because the branch moved. Remarks are made anew.
     pub(super) fn reopen(&mut self) {
-        self.considered.reasons.clear();
-        self.considered.trust = None;
+        self.reasons.clear();
+        self.trust = None;
         self.decided = false;
     }
 
     /// Adds a remark that decides nothing.
     pub(super) fn remark(&mut self, reason: Reason, detail: impl Into<String>) {
-        self.considered.reasons.push(Cause::new(reason, detail));
+        self.reasons.push(Cause::new(reason, detail));
     }
 
     /// Takes over what the registry said. An answer that is not whole decides: nothing is chosen from it.
     pub(super) fn set_answer(&mut self, listing: Arc<Listing>, ranked: Option<Arc<Ranked>>) {
-        self.considered.inputs.catalog = Some(listing.summary.clone());
         if let Catalog::Incomplete(incomplete) = &listing.catalog {
             self.remark(incomplete.reason, incomplete.detail.clone());
             let read = format!("{} tags were read before the end", incomplete.tags_read);
             self.decide(Decision::Refused, Reason::ListingIncomplete, read);
-        }
-        if let Some(ranked) = &ranked {
-            self.considered.tags_dropped = ranked.dropped.clone();
         }
         self.listing = Some(listing);
         self.ranked = ranked;
@@ -195,17 +170,17 @@ impl Item {
 
     /// Says what Git wants.
     pub(super) fn set_wanted(&mut self, wanted: Option<String>) {
-        self.considered.inputs.wanted = wanted;
+        self.wanted = wanted;
     }
 
     /// Says where Git wants it.
     pub(super) fn set_slot(&mut self, slot: SlotSummary) {
-        self.considered.slot = Some(slot);
+        self.slot = Some(Box::new(slot));
     }
 
     /// Says what won.
     pub(super) fn set_candidate(&mut self, tag: &str, digest: Option<Digest>) {
-        self.considered.candidate = Some(event::Candidate {
+        self.candidate = Some(event::Candidate {
             tag: tag.to_owned(),
             digest,
         });
@@ -213,23 +188,55 @@ impl Item {
 
     /// Says what was found about trust.
     pub(super) fn set_trust(&mut self, trust: TrustSummary) {
-        self.considered.trust = Some(trust);
+        self.trust = Some(Box::new(trust));
+    }
+
+    /// What is decided so far.
+    pub(super) const fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    /// Why, what decided first.
+    pub(super) fn reasons(&self) -> &[Cause] {
+        &self.reasons
+    }
+
+    /// The canonical repository of the image.
+    pub(super) fn repository(&self) -> String {
+        self.rule().configured.reference.canonical().to_string()
     }
 
     /// The record of the consideration so far.
-    pub(super) const fn considered(&self) -> &Considered {
-        &self.considered
-    }
-
-    /// The entry of the report.
-    pub(super) fn into_entry(mut self) -> Entry {
-        let reasons = std::mem::take(&mut self.considered.reasons);
-        self.considered.set_reasons(reasons);
-        let ranking = self.ranked.map(|ranked| Arc::clone(&ranked.ranking));
-        Entry {
-            considered: self.considered,
-            ranking,
-        }
+    pub(super) fn considered(&self) -> Considered {
+        let rule = self.rule();
+        let catalog = self.listing.as_ref().map(|listing| listing.summary.clone());
+        let dropped = self.ranked.as_ref().map(|ranked| ranked.dropped.clone());
+        let mut considered = Considered {
+            application: self.application.id.to_string(),
+            image: event::Image {
+                alias: rule.configured.alias.clone(),
+                written: rule.configured.reference.full_name(),
+                repository: self.repository(),
+            },
+            strategy: rule.selection.strategy().name().to_owned(),
+            constraint: rule.configured.constraint.clone(),
+            inputs: Inputs {
+                settings: self.application.written_for(self.position),
+                catalog,
+                wanted: self.wanted.clone(),
+                running: self.running().map(ToString::to_string).collect(),
+                now: self.now,
+            },
+            decision: self.decision,
+            candidate: self.candidate.clone(),
+            tags_dropped: dropped.unwrap_or_default(),
+            reasons: Vec::new(),
+            reasons_omitted: 0,
+            trust: self.trust.as_deref().cloned(),
+            slot: self.slot.as_deref().cloned(),
+        };
+        considered.set_reasons(self.reasons.clone());
+        considered
     }
 }
 

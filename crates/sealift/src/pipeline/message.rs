@@ -43,7 +43,10 @@ pub(super) fn by_push_branch(
         }
     }
     for changes in branches.values_mut() {
-        changes.sort_by_key(|change| group.items.get(change.item).map(Item::order));
+        changes.sort_by(|left, right| {
+            let order = |change: &Change| group.items.get(change.item).map(Item::order);
+            order(left).cmp(&order(right))
+        });
     }
     branches
 }

@@ -39,7 +39,7 @@ use crate::policies::{InForce, Policies};
 use crate::progress::Progress;
 use crate::registries::Registries;
 use item::Item;
-use report::{Push, Report};
+use report::{Entry, Push, Report};
 use resolve::Resolver;
 
 /// What a cycle works with: its parts, and what it remembers on the way.
@@ -225,7 +225,7 @@ async fn write_all(context: &Context<'_>, items: Vec<Item>) -> (Vec<Item>, Vec<P
         done.extend(items);
         pushes.extend(pushed);
     }
-    done.sort_by_key(Item::order);
+    done.sort_by(|left, right| left.order().cmp(&right.order()));
     pushes.sort_by(|left, right| {
         (&left.repository, &left.branch).cmp(&(&right.repository, &right.branch))
     });
@@ -250,12 +250,12 @@ fn finish(
             unchecked += 1;
         }
         if let Some(metrics) = context.metrics {
-            metrics.considered(considered);
+            metrics.considered(&considered);
         }
         if !item.is_recorded() {
-            context.record(&Body::Considered(Box::new(considered.clone())))?;
+            context.record(&Body::Considered(Box::new(considered)))?;
         }
-        report.considered.push(item.into_entry());
+        report.considered.push(Entry::of(item));
     }
     if unchecked > 0 && !context.dry_run {
         tracing::warn!(

@@ -323,7 +323,7 @@ fn record_intent(
                 Reason::Newest,
                 format!("`{old}` → `{}`", write.new),
             );
-            context.record(&Body::Considered(Box::new(item.considered().clone())))?;
+            context.record(&Body::Considered(Box::new(item.considered())))?;
             item.set_recorded();
         }
     }

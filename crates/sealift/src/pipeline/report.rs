@@ -1,11 +1,11 @@
 //! What a cycle did, as values. Events, terminal and JSON are rendered from these, so they cannot disagree.
 
-use std::sync::Arc;
-
 use sealift_core::event::{Cause, Considered, Cycle, Decision, MaskedUrl, PushResult};
 use sealift_core::path::RepoPath;
 use sealift_core::select::Ranking;
 use serde::Serialize;
+
+use super::item::Item;
 
 /// Everything a cycle has to say.
 #[derive(Debug, Default, Serialize)]
@@ -23,15 +23,10 @@ pub struct Report {
 }
 
 /// One image of one Application.
-#[derive(Debug, Serialize)]
-pub struct Entry {
-    /// The consideration, as in its event.
-    #[serde(flatten)]
-    pub considered: Considered,
-    /// Every tag with its fate, for `explain`.
-    #[serde(skip)]
-    pub ranking: Option<Arc<Ranking>>,
-}
+///
+/// It holds what was found and shares the rest: the record of the consideration is several times
+/// as large, and is made where somebody reads it.
+pub struct Entry(Item);
 
 /// Something that is wrong with what was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -107,7 +102,7 @@ impl Report {
         let count = |decision: Decision| {
             self.considered
                 .iter()
-                .filter(|e| e.considered.decision == decision)
+                .filter(|e| e.decision() == decision)
                 .count() as u64
         };
         let incomplete = self
@@ -125,21 +120,53 @@ impl Report {
 }
 
 impl Entry {
+    pub(super) const fn of(item: Item) -> Self {
+        Self(item)
+    }
+
+    /// The consideration, as in its event.
+    #[must_use]
+    pub fn considered(&self) -> Considered {
+        self.0.considered()
+    }
+
+    /// What was decided.
+    #[must_use]
+    pub const fn decision(&self) -> Decision {
+        self.0.decision()
+    }
+
+    /// Every tag with its fate, for `explain`.
+    #[must_use]
+    pub fn ranking(&self) -> Option<&Ranking> {
+        self.0.ranked.as_deref().map(|ranked| &*ranked.ranking)
+    }
+
     /// Whether nothing was chosen because the evidence was not whole.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         use sealift_core::reason::Reason::{
             EvidenceIncomplete, ListingIncomplete, MetadataUnreadable,
         };
-        let first = self
-            .considered
-            .reasons
-            .first()
-            .and_then(|cause| cause.reason.known());
-        self.considered.decision == Decision::Refused
+        self.decision() == Decision::Refused
             && matches!(
-                first,
+                self.0
+                    .reasons()
+                    .first()
+                    .and_then(|cause| cause.reason.known()),
                 Some(EvidenceIncomplete | ListingIncomplete | MetadataUnreadable)
             )
+    }
+}
+
+impl Serialize for Entry {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.considered().serialize(serializer)
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.considered().fmt(f)
     }
 }

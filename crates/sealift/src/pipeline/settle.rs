@@ -4,7 +4,7 @@
 //! slots decide: the new value (somebody else's hands), the old value (lost), another one (superseded). Trailers are not asked:
 //! whoever can push can write them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sealift_core::event::{Cause, PushResult};
 use sealift_core::limits::SETTLE_HISTORY_MAX;
@@ -102,8 +102,7 @@ async fn by_values(
     let mut found = BTreeSet::new();
     for write in &open.intent.writes {
         let same = |item: &&Item| {
-            item.application.id.to_string() == write.application
-                && item.considered().image.repository == write.image
+            item.application.id.to_string() == write.application && item.repository() == write.image
         };
         let Some(item) = items.iter().find(same) else {
             continue;
@@ -111,7 +110,6 @@ async fn by_values(
         let mut items = [Item::new(
             item.application.clone(),
             item.position,
-            BTreeMap::new(),
             open.time,
         )];
         let files = read_files(repository, head, &mut items).await?;

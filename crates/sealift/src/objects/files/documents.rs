@@ -27,28 +27,26 @@ pub(super) struct Broken {
     pub(super) may_be_policy: bool,
 }
 
-/// Reads every document. Empty ones are left out.
-pub(super) fn read(text: &str) -> Vec<Result<Document, Broken>> {
+/// Reads every document, one after the other: a file of all Applications is large, and their JSON
+/// values are larger. Empty documents are left out.
+pub(super) fn read(text: &str) -> impl Iterator<Item = Result<Document, Broken>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut documents = Vec::new();
-    for chunk in split(text) {
+    split(text).into_iter().flat_map(|chunk| {
         if let Some(values) = json_values(&chunk) {
-            documents.extend(values.into_iter().map(Ok));
-            continue;
+            return values.into_iter().map(Ok).collect();
         }
         match yaml_value(&chunk) {
-            Ok(Value::Null) => {}
-            Ok(value) => documents.push(Ok(Document {
+            Ok(Value::Null) => Vec::new(),
+            Ok(value) => vec![Ok(Document {
                 line: chunk.content_line(),
                 value,
-            })),
+            })],
             Err(mut broken) => {
                 broken.may_be_policy = may_be_policy(chunk.text);
-                documents.push(Err(broken));
+                vec![Err(broken)]
             }
         }
-    }
-    documents
+    })
 }
 
 /// Whether a text that cannot be read may have been a policy. Our annotations alone do not make one:
@@ -221,7 +219,6 @@ mod tests {
 
     fn lines_and_values(text: &str) -> Vec<(u64, Option<Value>)> {
         read(text)
-            .into_iter()
             .map(|document| match document {
                 Ok(document) => (document.line, Some(document.value)),
                 Err(broken) => (broken.line, None),
@@ -305,7 +302,7 @@ mod tests {
     #[test]
     fn an_error_does_not_quote_values() {
         let text = "stringData:\n  password: \"hunter2\n";
-        let documents = read(text);
+        let documents: Vec<_> = read(text).collect();
         let [Err(broken)] = documents.as_slice() else {
             panic!("{documents:?}")
         };
@@ -315,7 +312,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_makes_the_reader_panic(text in "([ \\-\\.\\{\\}\\[\\]:&\\*a-c\"'|>#%\r\n]|---\n){0,80}") {
-            let _ = read(&text);
+            let _ = read(&text).count();
         }
     }
 }

@@ -20,7 +20,7 @@ fn read(texts: &[(&str, &str)]) -> FileObjects {
 }
 
 async fn names(objects: &FileObjects) -> Vec<String> {
-    let applications = objects.applications().await.unwrap();
+    let applications = objects.take_applications().await.unwrap();
     let metadata = applications
         .listed
         .iter()
