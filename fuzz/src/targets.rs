@@ -7,6 +7,7 @@ mod files;
 mod names;
 mod policies;
 mod records;
+mod roots;
 mod settings;
 mod wire;
 
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     target("repo_paths", names::repo_paths),
     target("repository_names", wire::repository_names),
     target("templates", settings::templates),
+    target("tuf_repositories", roots::repositories),
     target("write_back_targets", settings::write_back_targets),
     target("yaml_edits", files::yaml_edits),
 ];

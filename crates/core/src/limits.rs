@@ -267,3 +267,29 @@ pub const TRUST_MATERIAL_BYTES_MAX: usize = 1024 * 1024;
 pub const EXCEPTION_SECS_MAX: i64 = 30 * 24 * 60 * 60;
 /// How long an expired trust root may still be used while its repository cannot be reached, in seconds: three days.
 pub const TRUST_ROOT_GRACE_SECS: i64 = 3 * 24 * 60 * 60;
+/// How long a trust root is used without asking its repository again, in seconds: a day. Sigstore signs its timestamp
+/// anew every few days.
+pub const TRUST_ROOT_FRESH_SECS: i64 = 24 * 60 * 60;
+/// How long a repository that failed is not asked again while the kept copy will do, in seconds: a cycle every two minutes
+/// must not wait for a dead host each time.
+pub const TRUST_ROOT_RETRY_SECS: i64 = 10 * 60;
+/// Seconds that one refresh of a trust root may take, all requests together: a repository that drips holds a cycle no longer.
+pub const TRUST_ROOT_REFRESH_SECS_MAX: u64 = 60;
+/// Trust roots fetched through TUF that policies may name at once, in roots; as many copies are kept.
+pub const TRUST_ROOTS_MAX: usize = 64;
+/// Trust roots that are refreshed at the same time, in roots.
+pub const TRUST_ROOT_TASKS_MAX: usize = 8;
+/// Bytes of one kept copy of a trust root with all its metadata: hundreds of rotations at 10 KiB each.
+pub const TRUST_ROOT_COPY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one root of a TUF repository. python-tuf takes 512,000; Sigstore's has about 6,000.
+pub const TUF_ROOT_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of the timestamp of a TUF repository. python-tuf takes as many.
+pub const TUF_TIMESTAMP_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the snapshot, or of one list of targets, of a TUF repository. Sigstore's have less than 20 KiB.
+pub const TUF_METADATA_BYTES_MAX: usize = 1024 * 1024;
+/// Rotations of the root walked in one refresh, in roots; the next refresh goes on from there. Sigstore's had 16 in five years.
+pub const TUF_ROTATIONS_MAX: u32 = 32;
+/// Lists of targets visited to find one target, in roles.
+pub const TUF_DELEGATIONS_MAX: u32 = 8;
+/// Bytes of the name of one file of a TUF repository: a SHA-512 in hexadecimal and a name.
+pub const TUF_NAME_BYTES_MAX: usize = 255;

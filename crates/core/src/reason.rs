@@ -130,6 +130,8 @@ reasons! {
     TimeInFuture "time-in-future" "The proven time of signing has not come yet.",
     TrustRootUnavailable "trust-root-unavailable" "The trust root could not be read or fetched.",
     TrustRootExpired "trust-root-expired" "The trust root's metadata has expired.",
+    TrustRootStale "trust-root-stale" "The trust root's repository could not be reached; the kept copy, which has not expired, is used.",
+    TrustRootRejected "trust-root-rejected" "The trust root's repository serves what does not verify, has expired or is older than before; nothing of it was taken.",
     TrustRootPartial "trust-root-partial" "A key or certificate of the trust root cannot be read and was left out.",
     KeyUnavailable "key-unavailable" "A key that the policy names could not be read.",
     // Policies.

@@ -26,6 +26,7 @@ use crate::pipeline::{self, CommitSettings, Context, Parts};
 use crate::policies::{Policies, Remark};
 use crate::registries::Registries;
 use crate::state::{self, StateFolder};
+use crate::trust_roots::{self, TrustRoots};
 
 /// The options of a command that runs the pipeline.
 pub struct Options<'a> {
@@ -81,8 +82,11 @@ impl Engine {
             UnverifiedOption::Allow => Unverified::Allow,
             UnverifiedOption::Refuse => Unverified::Refuse,
         };
-        let policies = Policies::new(unverified, &options.source.argocd_namespace);
         let registries = Registries::open(options.registry, &state)?;
+        let expired = &options.cycle.trust.unsafe_expired_trust_root;
+        let copies = state.subfolder(trust_roots::FOLDER)?;
+        let roots = TrustRoots::open(registries.net(), copies, expired)?;
+        let policies = Policies::new(unverified, &options.source.argocd_namespace, roots);
         let mut settings = GitSettings::new(state.subfolder("git")?);
         settings.net = Some(registries.net().clone());
         settings.rules.allow_local = options.git.allow_local_git;
@@ -167,6 +171,7 @@ impl Engine {
                 detail,
             } = remark;
             tracing::warn!(reason = reason.id(), subject, "{detail}");
+            self.metrics.notice(*reason);
             if let Some(journal) = &self.journal {
                 let cause = Cause::new(*reason, detail.clone());
                 let body = Body::Notice(Notice {

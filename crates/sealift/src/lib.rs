@@ -21,3 +21,4 @@ mod remotes;
 pub mod render;
 pub mod serve;
 pub mod state;
+pub mod trust_roots;

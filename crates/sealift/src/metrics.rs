@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use sealift_core::event::{Considered, Cycle, PushResult};
+use sealift_core::reason::Reason;
 
 /// Label of decisions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +32,7 @@ pub struct Metrics {
     decisions: Family<DecisionLabels, Counter>,
     requests: Family<KindLabels, Counter>,
     pushes: Family<KindLabels, Counter>,
+    notices: Family<KindLabels, Counter>,
     cycles: Counter,
     cycle_seconds: Histogram,
     applications: Gauge<i64, AtomicI64>,
@@ -46,6 +48,7 @@ impl Default for Metrics {
             decisions: Family::default(),
             requests: Family::default(),
             pushes: Family::default(),
+            notices: Family::default(),
             cycles: Counter::default(),
             cycle_seconds: Histogram::new(exponential_buckets(0.05, 2.0, 14)),
             applications: Gauge::default(),
@@ -58,6 +61,7 @@ impl Default for Metrics {
             decisions,
             requests,
             pushes,
+            notices,
             cycles,
             cycle_seconds,
             ..
@@ -69,6 +73,8 @@ impl Default for Metrics {
             requests.clone(),
         );
         registry.register("pushes", "Pushes to Git by result", pushes.clone());
+        let help = "Notices about policies and trust roots by reason";
+        registry.register("notices", help, notices.clone());
         registry.register("cycles", "Cycles that came to their end", cycles.clone());
         let help = "Wall time of a cycle";
         registry.register_with_unit("cycle_duration", help, Unit::Seconds, cycle_seconds.clone());
@@ -106,6 +112,14 @@ impl Metrics {
             kind: result.word().to_owned(),
         };
         self.pushes.get_or_create(&labels).inc();
+    }
+
+    /// Counts one notice about policies or trust roots.
+    pub fn notice(&self, reason: Reason) {
+        let labels = KindLabels {
+            kind: reason.id().to_owned(),
+        };
+        self.notices.get_or_create(&labels).inc();
     }
 
     /// Takes over a cycle's numbers. The first one makes the program ready.

@@ -20,6 +20,7 @@ use sealift_trust::{Judge, Materials as Lookup, Policy, TrustRoot, Unverified};
 use crate::materials::{self, Materials};
 use crate::objects::Objects;
 use crate::objects::policies::ListedPolicy;
+use crate::trust_roots::{Found, Repository, TrustRoots};
 
 /// What outlives a cycle.
 pub struct Policies {
@@ -30,6 +31,7 @@ pub struct Policies {
     /// What was said of the documents last time; only changes are said again.
     said: Mutex<Vec<PolicyFinding>>,
     roots: Mutex<BTreeMap<Digest, Arc<TrustRoot>>>,
+    repositories: TrustRoots,
 }
 
 /// The policies of one cycle, with everything that they name.
@@ -58,7 +60,7 @@ pub struct Remark {
 impl Policies {
     /// No policies yet. `home` is the operator's namespace.
     #[must_use]
-    pub fn new(unverified: Unverified, home: &str) -> Self {
+    pub fn new(unverified: Unverified, home: &str, repositories: TrustRoots) -> Self {
         Self {
             unverified,
             home: home.to_owned(),
@@ -66,6 +68,7 @@ impl Policies {
             set: Mutex::new(PolicySet::new(home)),
             said: Mutex::default(),
             roots: Mutex::default(),
+            repositories,
         }
     }
 
@@ -112,21 +115,7 @@ impl Policies {
             .policies()
             .map(|one| materials::Wanted::of(one, &self.home));
         let materials = materials::gather(objects, wanted).await;
-        let mut roots = BTreeMap::new();
-        for policy in set.policies() {
-            let effective = &policy.effective;
-            for authority in effective.authorities.values() {
-                let Some(spec) = &authority.root else {
-                    continue;
-                };
-                let key = (effective.name.clone(), key_of(spec));
-                if roots.contains_key(&key) {
-                    continue;
-                }
-                let root = self.root(effective, spec, &materials, &mut remarks);
-                roots.insert(key, root);
-            }
-        }
+        let roots = self.roots(&set, &materials, &mut remarks, now).await;
         // Roots that nothing names any more are not kept.
         let named: Vec<&Arc<TrustRoot>> = roots.values().flatten().collect();
         let mut kept = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,23 +145,43 @@ impl Policies {
         remarks
     }
 
-    fn root(
+    /// The root of every authority, by policy and what it says. Each repository is looked at once for all of them.
+    async fn roots(
         &self,
-        policy: &Effective,
-        spec: &TrustRootSpec,
+        set: &PolicySet,
         materials: &Materials,
         remarks: &mut Vec<Remark>,
-    ) -> Result<Arc<TrustRoot>, (Reason, String)> {
-        let unavailable = |problem: String| (Reason::TrustRootUnavailable, problem);
-        let TrustRootSpec::File(source) = spec else {
-            return Err(unavailable(
-                "trust roots through TUF are not available in this version; name a file, as in \
-                 `trustRoot: { file: { path: trusted_root.json } }`"
-                    .to_owned(),
-            ));
-        };
-        let bytes = material(materials, &policy.name, source).map_err(unavailable)?;
-        self.parsed(&policy.name, &bytes, remarks)
+        now: Timestamp,
+    ) -> BTreeMap<(String, String), Root> {
+        let mut wanted = BTreeMap::new();
+        for policy in set.policies() {
+            let effective = &policy.effective;
+            let named = effective.authorities.values();
+            for spec in named.filter_map(|authority| authority.root.as_ref()) {
+                let key = (effective.name.clone(), key_of(spec));
+                wanted.entry(key).or_insert_with(|| {
+                    let start = |source: &_| material(materials, &effective.name, source);
+                    (effective, spec, Repository::of(spec, start))
+                });
+            }
+        }
+        let repositories = wanted.values().filter_map(|(_, _, repository)| {
+            let repository = repository.as_ref()?.as_ref();
+            repository.ok().cloned()
+        });
+        let (fetched, said) = self.repositories.obtain(repositories.collect(), now).await;
+        remarks.extend(said);
+        let mut roots = BTreeMap::new();
+        for (key, (effective, spec, repository)) in wanted {
+            let bytes = match repository {
+                None => file_root(effective, spec, materials),
+                Some(Err(problem)) => Err((Reason::TrustRootUnavailable, problem)),
+                Some(Ok(repository)) => found(&fetched, &repository),
+            };
+            let root = bytes.and_then(|bytes| self.parsed(&effective.name, &bytes, remarks));
+            roots.insert(key, root);
+        }
+        roots
     }
 
     /// A root from its bytes, read once.
@@ -243,11 +252,32 @@ impl Lookup for InForce {
 
     fn root(&self, policy: &str, spec: &TrustRootSpec) -> Result<Arc<TrustRoot>, (Reason, String)> {
         let key = (policy.to_owned(), key_of(spec));
-        self.roots.get(&key).cloned().unwrap_or_else(|| {
-            let problem = "the root was not read".to_owned();
-            Err((Reason::TrustRootUnavailable, problem))
-        })
+        let known = self.roots.get(&key).cloned();
+        known.unwrap_or_else(|| Err(not_read()))
     }
+}
+
+/// The bytes of a root that stands in a file.
+fn file_root(policy: &Effective, spec: &TrustRootSpec, materials: &Materials) -> Found {
+    let TrustRootSpec::File(source) = spec else {
+        return Err(not_read());
+    };
+    let unavailable = |problem| (Reason::TrustRootUnavailable, problem);
+    material(materials, &policy.name, source).map_err(unavailable)
+}
+
+fn found(fetched: &BTreeMap<String, Found>, repository: &Repository) -> Found {
+    fetched
+        .get(repository.key())
+        .cloned()
+        .unwrap_or_else(|| Err(not_read()))
+}
+
+fn not_read() -> (Reason, String) {
+    (
+        Reason::TrustRootUnavailable,
+        "the root was not read".to_owned(),
+    )
 }
 
 fn material(materials: &Materials, policy: &str, source: &FileSource) -> Result<Arc<[u8]>, String> {

@@ -11,4 +11,5 @@
 pub mod git;
 pub mod registry;
 pub mod signed;
+pub mod tuf;
 pub mod world;

@@ -5,4 +5,4 @@ pub mod docker;
 pub mod image;
 pub mod scripted;
 pub mod tls;
-mod wire;
+pub(crate) mod wire;

@@ -57,6 +57,8 @@ mod judge;
 mod key;
 mod legacy;
 mod policy;
+#[cfg(feature = "root")]
+pub mod root;
 mod signed;
 mod trust_root;
 mod verdict;

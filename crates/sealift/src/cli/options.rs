@@ -103,6 +103,14 @@ pub enum UnverifiedOption {
     Refuse,
 }
 
+/// Trust roots.
+#[derive(Debug, Clone, Args)]
+pub struct TrustOptions {
+    /// Use this trust root although its metadata has expired and cannot be refreshed: `publicGood`, `github`, or the mirror's URL. Repeatable
+    #[arg(long, value_name = "NAME")]
+    pub unsafe_expired_trust_root: Vec<String>,
+}
+
 /// Trust, state and concurrency of a cycle.
 #[derive(Debug, Clone, Args)]
 pub struct CycleOptions {
@@ -116,6 +124,9 @@ pub struct CycleOptions {
     #[arg(long, env = "MAX_CONCURRENT_APPS", default_value_t = 10,
           value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_concurrent_apps: u16,
+    /// Trust roots.
+    #[command(flatten)]
+    pub trust: TrustOptions,
 }
 
 /// Form of the data on standard output.

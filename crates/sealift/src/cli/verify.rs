@@ -19,7 +19,7 @@ use sealift_registry::{EvidenceSource, Freshness, Layout, evidence_of};
 use sealift_trust::{Case, Clause, Finding, Policy, Unverified, Verdict};
 use serde_json::{Value, json};
 
-use super::options::{OutputFormat, OutputOptions, RegistryOptions};
+use super::options::{OutputFormat, OutputOptions, RegistryOptions, TrustOptions};
 use super::policy::explained::{Explained, explain};
 use crate::exit::Exit;
 use crate::objects::files::FileObjects;
@@ -28,6 +28,7 @@ use crate::output::{BAD, DIM, GOOD, HEADING, WARN, escape, ignore_closed_pipe, j
 use crate::policies::{InForce, Policies};
 use crate::registries::{Registries, Source};
 use crate::state::StateFolder;
+use crate::trust_roots::{self, TrustRoots};
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
@@ -51,6 +52,8 @@ pub struct VerifyArguments {
     argocd_namespace: String,
     #[command(flatten)]
     registry: RegistryOptions,
+    #[command(flatten)]
+    trust: TrustOptions,
     #[command(flatten)]
     output: OutputOptions,
 }
@@ -81,7 +84,10 @@ pub async fn run(arguments: VerifyArguments) -> anyhow::Result<Exit> {
     let state = StateFolder::open(&folder)?;
     let registries = Registries::open(&arguments.registry, &state)?;
     let objects: Arc<dyn Objects> = Arc::new(FileObjects::default());
-    let policies = Policies::new(Unverified::Refuse, &arguments.argocd_namespace);
+    let expired = &arguments.trust.unsafe_expired_trust_root;
+    let copies = state.subfolder(trust_roots::FOLDER)?;
+    let roots = TrustRoots::open(registries.net(), copies, expired)?;
+    let policies = Policies::new(Unverified::Refuse, &arguments.argocd_namespace, roots);
     let in_force = in_force(&arguments, &policies, &objects, now).await?;
     let governance = governing(in_force.set(), &canonical);
     let criteria = in_force

@@ -12,5 +12,7 @@ mod interval;
 mod policies;
 mod slots;
 mod trust;
+mod trust_roots;
+mod tuf;
 mod update;
 mod world;

@@ -7,14 +7,14 @@ use sealift_testkit::signed;
 
 use crate::world::{App, Ran, World, values};
 
-const IMAGE: &str = "registry.test/acme/shop";
+pub(crate) const IMAGE: &str = "registry.test/acme/shop";
 /// Signed by a GitHub workflow.
-const BY_WORKFLOW: &str = "docker-keyless-github";
+pub(crate) const BY_WORKFLOW: &str = "docker-keyless-github";
 /// Signed with a key that the workflow's policy does not know.
 const BY_KEY: &str = "docker-key-full";
 
 /// Who signed [`BY_WORKFLOW`].
-const AUTHORITY: &str = "
+pub(crate) const AUTHORITY: &str = "
     - name: ci
       keyless:
         issuer: http://127.0.0.1:18100/github
@@ -23,14 +23,14 @@ const AUTHORITY: &str = "
       sct: optional
 ";
 
-struct Shop {
-    world: World,
+pub(crate) struct Shop {
+    pub(crate) world: World,
     repository: BareRepository,
 }
 
 impl Shop {
     /// Git wants `1.0.0`, which nobody signed.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new();
         world.images("acme/shop", &["1.0.0"]);
         let repository =
@@ -44,7 +44,7 @@ impl Shop {
     }
 
     /// Puts the image of a layout under `tag`, with all that hangs on it.
-    fn signed(&self, tag: &str, layout: &str) {
+    pub(crate) fn signed(&self, tag: &str, layout: &str) {
         for (name, artifact) in signed::artifacts(layout) {
             let name = match name.as_deref() {
                 Some("v1.2.3") => tag.to_owned(),
@@ -65,10 +65,20 @@ impl Shop {
     }
 
     fn run_with(&self, spec: &str, more: &str, arguments: &[&str]) -> Ran {
+        self.run_as(AUTHORITY, spec, more, arguments)
+    }
+
+    pub(crate) fn run_as(
+        &self,
+        authority: &str,
+        spec: &str,
+        more: &str,
+        arguments: &[&str],
+    ) -> Ran {
         let policy = format!(
             "apiVersion: sealift.dev/v1alpha1\nkind: PromotionPolicy\nmetadata: {{ name: prod, \
              namespace: argocd }}\nspec:\n  images: [{{ pattern: {IMAGE} }}]\n  \
-             authorities:{AUTHORITY}{spec}\n{more}"
+             authorities:{authority}{spec}\n{more}"
         );
         let path = self.world.path("policy.yaml");
         fs::write(&path, policy).unwrap();
@@ -76,12 +86,12 @@ impl Shop {
         self.world.run(&[&["--policy", path], arguments].concat())
     }
 
-    fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         self.repository.show("main", "shop/values.yaml")
     }
 }
 
-const DEMANDED: &str = "  signatures: { require: { atLeast: 1, of: [ci] } }";
+pub(crate) const DEMANDED: &str = "  signatures: { require: { atLeast: 1, of: [ci] } }";
 
 fn reasons(ran: &Ran) -> Vec<&str> {
     let reasons = ran.entry("shop")["reasons"].as_array().unwrap();
