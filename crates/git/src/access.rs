@@ -60,6 +60,28 @@ impl Remote {
             proxy: None,
         }
     }
+
+    /// Whether both reach one repository in the same way and as the same one, however its URL is
+    /// spelt: then one push serves both.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        // Only without a credential does the one in the URL count.
+        let in_url = |remote: &Self| match remote.credential {
+            Credential::None => Some((
+                remote.url.user().map(str::to_owned),
+                remote.url.password().cloned(),
+            )),
+            _ => None,
+        };
+        self.url.canonical() == other.url.canonical()
+            && self.credential == other.credential
+            && in_url(self) == in_url(other)
+            && self.ca_pem == other.ca_pem
+            && self.client_certificate == other.client_certificate
+            && self.insecure == other.insecure
+            && self.known_hosts == other.known_hosts
+            && self.proxy == other.proxy
+    }
 }
 
 /// Who asks.

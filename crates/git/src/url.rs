@@ -33,6 +33,16 @@ impl Scheme {
             Self::File => "file",
         }
     }
+
+    /// The port of URLs that write none.
+    const fn default_port(self) -> Option<u16> {
+        match self {
+            Self::Https => Some(443),
+            Self::Http => Some(80),
+            Self::Ssh => Some(22),
+            Self::File => None,
+        }
+    }
 }
 
 /// A repository URL.
@@ -134,11 +144,15 @@ impl GitUrl {
 
     /// One text for all spellings of one repository: what Applications are grouped by.
     ///
-    /// Scheme, host and port stay apart, since they may be served differently; the user of HTTP URLs, a final `/` and
-    /// `.git` do not count, and `user@host:path` is `ssh://user@host/path`, as it is for Argo CD. Paths keep their case.
+    /// Scheme, host and port stay apart, since they may be served differently; the scheme's own
+    /// port, the user of HTTP URLs, a final `/` and `.git` do not count, and `user@host:path` is
+    /// `ssh://user@host/path`, as it is for Argo CD. Paths keep their case.
     #[must_use]
     pub fn canonical(&self) -> String {
         let mut url = self.clone();
+        if url.port == url.scheme.default_port() {
+            url.port = None;
+        }
         if !url.path.starts_with('/') {
             url.path.insert(0, '/');
         }
@@ -392,6 +406,12 @@ mod tests {
             canonical("ssh://git@github.com/a/b"),
             "ssh://git@github.com/a/b"
         );
+        assert_eq!(
+            canonical("ssh://git@github.com:22/a/b"),
+            "ssh://git@github.com/a/b"
+        );
+        assert_eq!(canonical("https://h:443/a"), "https://h/a");
+        assert_eq!(canonical("https://h:80/a"), "https://h:80/a");
         assert_eq!(canonical("file:///srv/r.git"), "/srv/r");
     }
 

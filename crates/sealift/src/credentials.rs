@@ -113,7 +113,7 @@ impl Credentials {
                 objects: Arc::clone(objects),
                 credentials: self.clone(),
             },
-            id: source.to_string(),
+            id: session_id(source, repository),
             source: source.clone(),
             api_url: api_url.to_owned(),
             repository: repository.to_owned(),
@@ -316,6 +316,15 @@ fn passes_to_helper(name: &str) -> bool {
         "KUBERNETES_SERVICE_",
     ];
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// What a session is known by: one login. A Docker configuration may hold several for one registry,
+/// by path, so there each repository has its own session: a neighbour's login is never sent.
+fn session_id(source: &CredentialSource, repository: &str) -> String {
+    match source {
+        CredentialSource::PullSecret { .. } => format!("{source} for {repository}"),
+        _ => source.to_string(),
+    }
 }
 
 /// A credential source as the registry client asks it, for one repository.

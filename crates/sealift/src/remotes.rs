@@ -37,13 +37,6 @@ enum Named {
     None,
 }
 
-impl Question {
-    /// The question as a key. Not for people.
-    pub(crate) fn text(&self) -> String {
-        format!("{self:?}")
-    }
-}
-
 /// What [`remote`] would ask for this Application.
 pub(crate) fn question(application: &Application) -> Question {
     Question {

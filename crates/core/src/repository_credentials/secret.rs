@@ -46,7 +46,7 @@ pub(super) fn write_back_access(
     let login = if is_ssh(repository) {
         let key = fields.secret_text("sshPrivateKey")?;
         GitLogin::SshKey(key.ok_or_else(|| fields.missing("`sshPrivateKey`"))?)
-    } else if repository.starts_with("https://") || is_loopback_http(repository) {
+    } else if behind_scheme(repository, "https://").is_some() || is_loopback_http(repository) {
         if fields.is_set("githubAppID") {
             let app = fields.github_app()?;
             if app.installation_id.is_none() {
@@ -66,16 +66,18 @@ pub(super) fn write_back_access(
 }
 
 fn is_ssh(repository: &str) -> bool {
-    let repository = repository.trim();
-    repository
-        .get(..6)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("ssh://"))
-        || is_scp_like(repository)
+    behind_scheme(repository, "ssh://").is_some() || is_scp_like(repository.trim())
+}
+
+/// What follows a scheme, which may be written in any case (RFC 3986, 3.1).
+fn behind_scheme<'a>(repository: &'a str, scheme: &str) -> Option<&'a str> {
+    let (found, rest) = repository.trim().split_at_checked(scheme.len())?;
+    found.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 /// Plain HTTP on this machine, where nobody listens in.
 fn is_loopback_http(repository: &str) -> bool {
-    let Some(rest) = repository.strip_prefix("http://") else {
+    let Some(rest) = behind_scheme(repository, "http://") else {
         return false;
     };
     let authority = rest.split('/').next().unwrap_or_default();
@@ -86,7 +88,7 @@ fn is_loopback_http(repository: &str) -> bool {
         Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    host == "localhost"
+    host.eq_ignore_ascii_case("localhost")
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())

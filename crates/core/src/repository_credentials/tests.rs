@@ -170,6 +170,8 @@ fn git_secrets_are_checked_unless_they_say_otherwise() {
     assert!(read("https://g/a", &insecure).unwrap().insecure);
     assert!(!read("git@g:a", &[("sshPrivateKey", "K")]).unwrap().insecure);
     assert!(read("http://127.0.0.1:80/a", &login).is_ok());
+    assert!(read("HTTP://LocalHost:80/a", &login).is_ok());
+    assert!(read("HTTPS://Git.Example/a", &login).is_ok());
     for url in [
         "http://g/a",
         "http://127.0.0.1.evil/a",

@@ -188,3 +188,26 @@ async fn a_helper_sees_no_other_secret_and_no_arguments() {
         assert!(!passes_to_helper(name), "{name}");
     }
 }
+
+#[test]
+fn two_paths_of_one_docker_configuration_share_no_session() {
+    let objects: Arc<dyn Objects> = Arc::new(Reader::new("argocd").finish());
+    let id = |text: &str, repository: &str| {
+        let source = source(text);
+        let access = Credentials::default()
+            .access(
+                Some(&source),
+                None,
+                "https://r.example",
+                repository,
+                &objects,
+            )
+            .unwrap();
+        access.id().to_owned()
+    };
+    let pull = "pullsecret:ns/hub";
+    assert_ne!(id(pull, "team/app"), id(pull, "other/app"));
+    assert_eq!(id(pull, "team/app"), id(pull, "team/app"));
+    let field = "secret:ns/field#creds";
+    assert_eq!(id(field, "team/app"), id(field, "other/app"));
+}

@@ -49,8 +49,9 @@ struct Base {
 }
 
 /// Works through the groups of one repository.
-pub(super) async fn work(context: &Context<'_>, mut groups: Vec<Group>) -> (Vec<Item>, Vec<Push>) {
+pub(super) async fn work(context: &Context<'_>, groups: Vec<Group>) -> (Vec<Item>, Vec<Push>) {
     let mut pushes = Vec::new();
+    let mut groups = join_default_branch(context, groups).await;
     for attempt in 0..PUSH_TRIES_MAX {
         let moved = try_once(context, &mut groups, &mut pushes).await;
         if !moved {
@@ -69,6 +70,39 @@ pub(super) async fn work(context: &Context<'_>, mut groups: Vec<Group>) -> (Vec<
         groups.into_iter().flat_map(|group| group.items).collect(),
         pushes,
     )
+}
+
+/// Joins items that name no branch with those that name the one the remote takes for it: two pushes
+/// to one branch would race each other. The remote is asked only where both kinds exist.
+async fn join_default_branch(context: &Context<'_>, groups: Vec<Group>) -> Vec<Group> {
+    let mut joined: Vec<Group> = Vec::with_capacity(groups.len());
+    let (unnamed, named): (Vec<_>, Vec<_>) =
+        groups.into_iter().partition(|group| group.base.is_none());
+    joined.extend(named);
+    for group in unnamed {
+        let beside =
+            |other: &&mut Group| other.base.is_some() && other.remote.is_same(&group.remote);
+        let default = match joined.iter_mut().find(beside) {
+            Some(_) => default_branch(context, &group).await,
+            None => None,
+        };
+        let same = |other: &&mut Group| {
+            other.base.is_some() && other.base == default && other.remote.is_same(&group.remote)
+        };
+        match joined.iter_mut().find(same) {
+            Some(other) => other.items.extend(group.items),
+            None => joined.push(group),
+        }
+    }
+    joined
+}
+
+/// What the remote takes for a branch that nobody named. `None` where it does not say: reading the
+/// group will say why.
+async fn default_branch(context: &Context<'_>, group: &Group) -> Option<BranchName> {
+    let mut repository = open(context, group).await.ok()?;
+    let heads = repository.fetch(&[None]).await.ok()?;
+    heads.head(None).ok().map(|(branch, _)| branch.clone())
 }
 
 /// Reads, decides and pushes what is open. Whether a branch moved.

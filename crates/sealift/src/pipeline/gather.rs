@@ -102,14 +102,15 @@ fn check_method(item: &mut Item) {
     }
 }
 
-/// Groups items by Git repository. Comes back with those that are decided and take part in none, and the groups of each
-/// repository by its canonical URL.
+/// Groups items by Git repository. Comes back with those that are decided and take part in none,
+/// and the groups of each repository by its canonical URL. Items that are read from one branch as
+/// one and the same are one group, however they spell the URL and name the credential.
 pub(super) async fn group(
     context: &Context<'_>,
     items: Vec<Item>,
 ) -> (Vec<Item>, BTreeMap<String, Vec<Group>>) {
     let mut done = Vec::new();
-    let mut groups: BTreeMap<String, BTreeMap<(String, Option<String>), Group>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Vec<Group>> = BTreeMap::new();
     let mut remotes: BTreeMap<remotes::Question, Result<Arc<Remote>, Problem>> = BTreeMap::new();
     for mut item in items {
         if item.is_decided() && !item.is_hinted() {
@@ -125,17 +126,8 @@ pub(super) async fn group(
         let base = base_of(&item.application);
         match (remote, base) {
             (Some(Ok(remote)), Ok(base)) => {
-                let key = (question.text(), base.as_ref().map(ToString::to_string));
                 let repository = groups.entry(remote.url.canonical()).or_default();
-                let group = repository.entry(key).or_insert_with(|| Group {
-                    repository: remote.url.to_string(),
-                    remote,
-                    base,
-                    branch: String::new(),
-                    items: Vec::new(),
-                    kept: Vec::new(),
-                });
-                group.items.push(item);
+                join(repository, &remote, base, item);
             }
             (Some(Err(problem)), _) | (_, Err(problem)) => {
                 if !item.is_decided() {
@@ -148,7 +140,7 @@ pub(super) async fn group(
     }
     let mut busy: BTreeMap<String, Vec<Group>> = BTreeMap::new();
     for (url, groups) in groups {
-        for (_, group) in groups {
+        for group in groups {
             if group.items.iter().all(Item::is_decided) {
                 done.extend(group.items);
             } else {
@@ -157,6 +149,25 @@ pub(super) async fn group(
         }
     }
     (done, busy)
+}
+
+/// Adds an item to the group that it belongs to. There are few in a repository: one for each
+/// branch and each way to reach it.
+fn join(groups: &mut Vec<Group>, remote: &Arc<Remote>, base: Option<BranchName>, item: Item) {
+    let same = |group: &&mut Group| {
+        group.base == base && (Arc::ptr_eq(&group.remote, remote) || group.remote.is_same(remote))
+    };
+    if let Some(group) = groups.iter_mut().find(same) {
+        return group.items.push(item);
+    }
+    groups.push(Group {
+        repository: remote.url.to_string(),
+        remote: Arc::clone(remote),
+        base,
+        branch: String::new(),
+        items: vec![item],
+        kept: Vec::new(),
+    });
 }
 
 fn base_of(application: &Application) -> Result<Option<BranchName>, Problem> {

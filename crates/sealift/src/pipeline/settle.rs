@@ -11,7 +11,7 @@ use sealift_core::limits::SETTLE_HISTORY_MAX;
 use sealift_core::oid::Oid;
 use sealift_core::reason::Reason;
 use sealift_core::secret::masked_url;
-use sealift_git::{BranchName, Repository};
+use sealift_git::{BranchName, GitUrl, Repository};
 
 use super::find::{find_slot, read_files};
 use super::gather::remote_of;
@@ -41,6 +41,13 @@ pub(super) async fn settle(context: &Context<'_>, items: &[Item]) -> Result<(), 
     Ok(())
 }
 
+/// Whether a URL of an Application, in any spelling, is the one of an intent, which is masked.
+fn is_same_repository(url: &str, masked: &str) -> bool {
+    let canonical = |text: &str| GitUrl::parse(text).map(|url| url.canonical());
+    masked_url(url) == masked
+        || matches!((canonical(url), canonical(masked)), (Ok(one), Ok(other)) if one == other)
+}
+
 type Settled = (PushResult, Option<Cause>, Option<String>);
 
 async fn settle_one(
@@ -50,7 +57,7 @@ async fn settle_one(
 ) -> Result<Settled, Problem> {
     let intent = &open.intent;
     let owner = items.iter().find(|item| {
-        masked_url(&item.application.repository) == intent.repository.as_str()
+        is_same_repository(&item.application.repository, intent.repository.as_str())
             && intent
                 .applications
                 .contains(&item.application.id.to_string())
@@ -161,4 +168,33 @@ pub(super) async fn landed(repository: &mut Repository, branch: &str, commit: Oi
         .contains(head, commit, SETTLE_HISTORY_MAX)
         .await
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_finds_its_repository_in_every_spelling() {
+        for (url, masked) in [
+            (
+                "https://GitHub.example/Acme/app.git",
+                "https://github.example/Acme/app.git",
+            ),
+            ("https://u:secret@h.example/app", "https://h.example/app"),
+            ("https://h.example:443/app/", "https://h.example/app.git"),
+            ("git@h.example:acme/app", "ssh://git@h.example/acme/app"),
+        ] {
+            let parsed = GitUrl::parse(masked).unwrap().to_string();
+            assert!(is_same_repository(url, &parsed), "{url} {parsed}");
+        }
+        assert!(!is_same_repository(
+            "https://h.example/acme/app",
+            "https://h.example/Acme/app"
+        ));
+        assert!(!is_same_repository(
+            "https://h.example:8443/app",
+            "https://h.example/app"
+        ));
+    }
 }

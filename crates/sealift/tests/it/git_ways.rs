@@ -44,6 +44,56 @@ fn landed(world: &World, repository: &BareRepository, more: &[&str]) {
 }
 
 #[test]
+fn spellings_of_one_repository_and_credential_are_one_push() {
+    let world = World::new();
+    world.images("acme/shop", &["1.8.2", "1.9.0"]);
+    let names = ["one", "two", "three"];
+    let paths = names.map(|name| format!("{name}/values.yaml"));
+    let text = values(IMAGE, "1.8.2");
+    let files: Vec<_> = paths.iter().map(|path| (path.as_str(), &*text)).collect();
+    let repository = world.repository("gitops", &files);
+    let options = GitHttpOptions::basic("bot", "s3cret-token");
+    let server = GitHttp::start(world.git.path(), options);
+    let secret = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: argocd}}\n\
+             stringData: {{username: bot, password: s3cret-token}}\n"
+        )
+    };
+    let objects = secret("login") + &secret("same-login");
+    fs::write(world.apps().join("objects.yaml"), objects).unwrap();
+    let image = format!("{IMAGE}:1.x");
+    let url = server.url("gitops");
+    let spelt = [
+        (url.clone(), "git:secret:argocd/login", ""),
+        (
+            url.replace("localhost", "LocalHost"),
+            "git:secret:argocd/same-login",
+            "main",
+        ),
+        (format!("{url}/"), "git:secret:argocd/login", "main"),
+    ];
+    for (name, (url, method, branch)) in names.into_iter().zip(spelt) {
+        let annotations = [
+            ("write-back-target", "helmvalues:values.yaml"),
+            ("write-back-method", method),
+            ("git-branch", branch),
+        ];
+        let mut app = App::helm(name, &image, &[], &repository);
+        app.annotations = &annotations;
+        app.repository = url;
+        world.app(&app);
+    }
+    let ran = world.run(&[]);
+    assert_eq!(ran.code, 0, "{}\n{:#}", ran.stderr, ran.report);
+    let pushes = ran.report["pushes"].as_array().unwrap();
+    assert_eq!(pushes.len(), 1, "{pushes:#?}");
+    for path in &paths {
+        assert_eq!(repository.show("main", path), values(IMAGE, "1.9.0"));
+    }
+}
+
+#[test]
 fn over_https_with_a_secret_and_argo_cds_certificates() {
     let (world, repository) = world();
     let options = GitHttpOptions {
