@@ -24,6 +24,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     target("annotations", applications::annotations),
     target("branches", applications::branches),
+    target("git_answers", wire::git_answers),
     target("git_urls", applications::git_urls),
     target("challenges", wire::challenge_lines),
     target("constraints", choice::constraints),
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     target("evidence_manifests", wire::evidence_manifests),
     target("helm_values", files::helm_values),
     target("image_manifests", wire::image_manifests),
+    target("listing_pages", wire::listing_pages),
     target("manifests", files::manifests),
     target("names", names::names),
     target("patterns", choice::patterns),

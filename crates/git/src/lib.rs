@@ -30,6 +30,7 @@ mod store;
 mod tree;
 mod url;
 mod verdict;
+mod wire;
 
 pub use access::{AccessRules, Credential, Remote};
 pub use branch::{BranchName, BranchNameError};
@@ -42,3 +43,4 @@ pub use repository::{GitSettings, Repositories, Repository};
 pub use revision::Revision;
 pub use sign::{SignError, Signer};
 pub use url::{GitUrl, GitUrlError, Scheme, argo_is_https, argo_normalized, argo_ssh_user};
+pub use wire::{Answers, read_answers};

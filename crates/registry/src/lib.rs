@@ -31,8 +31,10 @@ pub use evidence::{
     Carrier, EvidenceSource, Layer, PlatformManifest, Referrers, evidence_in, evidence_of,
 };
 pub use layout::Layout;
+pub use link::next_page;
 pub use manifest::{Descriptor, Manifest, ManifestKind, ManifestProblem};
 pub use memory::Observation;
 pub use metadata::{Freshness, Resolved, Wanted};
 pub use name::RepositoryName;
 pub use store::Store;
+pub use tags::parse_page;

@@ -9,7 +9,7 @@ use url::Url;
 /// # Errors
 /// A text for people, when the link leaves the origin or the path of `page`: following it would ask, with credentials, for
 /// something that nobody meant.
-pub(crate) fn next_page(page: &Url, headers: &HeaderMap) -> Result<Option<Url>, String> {
+pub fn next_page(page: &Url, headers: &HeaderMap) -> Result<Option<Url>, String> {
     for value in headers.get_all("link") {
         let text = value
             .to_str()

@@ -182,7 +182,7 @@ impl Registry {
             return Err(self.refused(&response, &what).into());
         }
         *bytes += response.body.len();
-        let tags = parse(&response.body)
+        let tags = parse_page(&response.body)
             .map_err(|error| End::cut(format!("the list cannot be read: {error}")))?;
         let next = next_page(&url, &response.headers).map_err(End::cut)?;
         Ok(Page {
@@ -254,8 +254,13 @@ fn validator(response: &Response) -> Option<(HeaderName, HeaderValue)> {
     settled.then(|| (LAST_MODIFIED, value.clone()))
 }
 
-/// Reads `{"tags": [...]}`. `null` is an empty list; a missing key is not: errors are served with status 200, too.
-fn parse(body: &[u8]) -> Result<Vec<Box<str>>, serde_json::Error> {
+/// Reads one page of a listing, `{"tags": [...]}` (OCI distribution-spec v1.1, "Listing tags").
+/// `null` is an empty list; a missing key is not: errors are served with status 200, too. Names
+/// that are no tags are left out.
+///
+/// # Errors
+/// It is no such object, something follows it, or it names more than [`limits::TAGS_MAX`] tags.
+pub fn parse_page(body: &[u8]) -> Result<Vec<Box<str>>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let tags = ListSeed.deserialize(&mut deserializer)?;
     deserializer.end()?;
@@ -313,7 +318,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Option<Vec<Box<str>>> {
-        parse(body.as_bytes()).ok()
+        parse_page(body.as_bytes()).ok()
     }
 
     #[test]

@@ -1,12 +1,16 @@
-//! What registries send.
+//! What registries and Git servers send.
 
 use sealift_core::digest::Digest;
 use sealift_core::evidence::Form;
 use sealift_core::limits;
 use sealift_core::reason::Reason;
 use sealift_registry::{
-    Carrier, Manifest, ManifestKind, Referrers, RepositoryName, challenges, evidence_in,
+    Carrier, Manifest, ManifestKind, Referrers, RepositoryName, challenges, evidence_in, next_page,
+    parse_page,
 };
+
+use http::{HeaderMap, HeaderValue};
+use url::Url;
 
 use super::text;
 
@@ -95,5 +99,55 @@ pub(super) fn repository_names(bytes: &[u8]) {
             .split('/')
             .any(|part| matches!(part, "" | "." | "..")),
         "{name:?}"
+    );
+}
+
+/// The page that a hostile registry is asked for.
+const PAGE: &str = "https://registry.example/v2/acme/app/tags/list?n=1000";
+
+/// A page of a listing: the first line is its `Link`, the rest its body. Tags are names that can
+/// be pulled; a next page is the same list of the same host.
+pub(super) fn listing_pages(bytes: &[u8]) {
+    let end = bytes.iter().position(|&byte| byte == b'\n');
+    let (link, body) = bytes.split_at(end.unwrap_or(bytes.len()));
+    if let Ok(tags) = parse_page(body) {
+        assert!(tags.len() <= limits::TAGS_MAX);
+        for tag in &tags {
+            assert!(
+                tag.len() <= 128 && !tag.contains(['/', ':', '@', '\n', ' ']),
+                "{tag}"
+            );
+        }
+    }
+    let (Ok(page), Ok(link)) = (Url::parse(PAGE), HeaderValue::from_bytes(link)) else {
+        return;
+    };
+    let headers = HeaderMap::from_iter([(http::header::LINK, link)]);
+    if let Ok(Some(next)) = next_page(&page, &headers) {
+        assert_eq!(
+            (next.scheme(), next.port_or_known_default()),
+            ("https", Some(443))
+        );
+        assert_eq!(next.host_str(), page.host_str());
+        assert_eq!(next.path(), page.path());
+    }
+}
+
+/// Whatever a Git server sends is read or refused within its own size.
+pub(super) fn git_answers(bytes: &[u8]) {
+    let answers = sealift_git::read_answers(bytes);
+    let per_object = |count: usize, least: usize| assert!(count * least <= bytes.len());
+    // The shortest line holds an id of 40 digits; the shortest tree entry mode, name and 20 bytes.
+    per_object(answers.references.unwrap_or_default(), 4 + 40);
+    per_object(answers.advertised.unwrap_or_default(), 4 + 40);
+    per_object(answers.entries.unwrap_or_default(), 5 + 1 + 1 + 1 + 20);
+    if let Some((pack, boundaries)) = answers.fetched {
+        per_object(boundaries, 4 + 40);
+        assert!(pack < bytes.len());
+    }
+    assert_eq!(
+        sealift_git::read_answers(bytes),
+        answers,
+        "equal bytes, equal answers"
     );
 }
