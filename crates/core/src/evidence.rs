@@ -143,6 +143,27 @@ impl Evidence {
         merged
     }
 
+    /// Bytes that it takes in memory, without what every item takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let texts = |map: &BTreeMap<String, String>| -> usize {
+            map.iter().map(|(name, text)| name.len() + text.len()).sum()
+        };
+        let form = |item: &Item| match &item.form {
+            Form::Bundle(bytes) => bytes.len(),
+            Form::SimpleSigning {
+                payload: bytes,
+                annotations,
+            }
+            | Form::Envelope {
+                envelope: bytes,
+                annotations,
+            } => bytes.len() + texts(annotations),
+            Form::Unread { artifact_type } => artifact_type.len(),
+        };
+        self.items.iter().map(form).sum()
+    }
+
     /// SHA-256 over all that judging depends on, so that a verdict can be remembered under it.
     #[must_use]
     pub fn hash(&self) -> Digest {

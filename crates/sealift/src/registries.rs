@@ -14,7 +14,7 @@ use sealift_core::reason::Reason;
 use sealift_core::reference::Reference;
 use sealift_core::registries_conf::{RegistriesConf, RegistryConf, TagSortMode};
 use sealift_net::{Egress, Net, Proxies, Settings, Tls};
-use sealift_registry::{Access, Endpoint, Registry, RepositoryName, Store};
+use sealift_registry::{Access, Endpoint, EvidenceSource, Registry, RepositoryName, Store};
 
 use crate::cli::options::RegistryOptions;
 use crate::credentials::Credentials;
@@ -45,6 +45,17 @@ pub(crate) struct Source {
     pub(crate) registry: Arc<Registry>,
     pub(crate) repository: RepositoryName,
     pub(crate) access: Access,
+}
+
+impl Source {
+    /// The repository as a place where evidence may hang.
+    pub(crate) fn evidence(&self) -> EvidenceSource {
+        EvidenceSource {
+            registry: Arc::clone(&self.registry),
+            repository: self.repository.clone(),
+            access: self.access.clone(),
+        }
+    }
 }
 
 impl Registries {

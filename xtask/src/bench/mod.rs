@@ -1,6 +1,7 @@
 //! `cargo xtask bench cycle`: builds a world on loopback, runs two cycles on it and prints their
 //! cost. The first cycle finds what is outdated, the next one finds nothing.
 
+mod judge;
 pub(crate) mod measure;
 mod report;
 mod worlds;
@@ -29,6 +30,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Two cycles of `sealift run --once`: the first, and one in which nothing changed.
     Cycle(CycleArguments),
+    /// Judging images that are signed: the first time, and when they were judged before.
+    Judge(judge::Arguments),
     /// Runs one program and writes what it cost; used by `cycle`.
     #[command(hide = true)]
     Measure(measure::Arguments),
@@ -53,6 +56,7 @@ struct CycleArguments {
 pub(crate) fn command(arguments: &Arguments) -> Result<bool> {
     match &arguments.what {
         What::Cycle(arguments) => cycle(arguments),
+        What::Judge(arguments) => judge::command(arguments),
         What::Measure(arguments) => measure::command(arguments),
     }
 }

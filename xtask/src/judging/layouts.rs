@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sealift_core::evidence::Evidence;
 use sealift_core::reason::Reason;
 use sealift_registry::Layout;
-use sealift_trust::{Case, Judge};
+use sealift_trust::{Case, Judge, Policy};
 use serde_json::{Value, json};
 
 use super::{Counts, Files, judged, policy};
@@ -65,6 +65,53 @@ pub(crate) fn run(folder: &Path) -> Result<Counts> {
         }
     }
     Ok(counts)
+}
+
+/// One accepted judgement for each signed layout: what `bench judge` repeats.
+pub(crate) struct Repeated {
+    /// Name of the layout.
+    pub(crate) name: String,
+    /// Whether certificates signed it.
+    pub(crate) keyless: bool,
+    evidence: Evidence,
+    policy: Policy,
+}
+
+impl Repeated {
+    /// Judges once; whether it was trusted.
+    pub(crate) fn judge(&self, judge: &Judge) -> bool {
+        let case = Case {
+            digest: self.evidence.subject,
+            tag: Some("v1.2.3"),
+            evidence: &self.evidence,
+            platforms: &[],
+            change: None,
+        };
+        judged(judge, &case, &self.policy).is_none()
+    }
+
+    /// Items of evidence that hang on the image.
+    pub(crate) fn items(&self) -> usize {
+        self.evidence.items.len()
+    }
+}
+
+/// Every signed layout of the tests, with the policy that it satisfies.
+pub(crate) fn repeated() -> Result<Vec<Repeated>> {
+    let mut all = Vec::new();
+    for name in sealift_testkit::signed::names() {
+        let layout = Signed::open(&sealift_testkit::signed::folder().join(&name))?;
+        if layout.meta["signature"] == true {
+            let spec = signatures(&layout.authority());
+            all.push(Repeated {
+                keyless: layout.meta["identity"].is_object(),
+                policy: policy(&spec, &layout.files, Timestamp::now())?,
+                evidence: layout.evidence,
+                name,
+            });
+        }
+    }
+    Ok(all)
 }
 
 /// A layout with what it says of itself.

@@ -133,7 +133,7 @@ impl Pattern {
 }
 
 /// Whether a Git tag and an image's tag are the same: letter by letter, or but for one leading `v`.
-fn same_version(git: &str, image: &str) -> bool {
+pub(super) fn same_version(git: &str, image: &str) -> bool {
     git == image || git.strip_prefix('v') == Some(image) || image.strip_prefix('v') == Some(git)
 }
 

@@ -6,6 +6,7 @@
 
 pub mod change;
 pub mod cosign_key;
+pub mod draft;
 pub mod effective;
 pub mod error;
 pub mod identity;

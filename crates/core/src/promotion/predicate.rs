@@ -70,6 +70,22 @@ impl PredicateTypes {
         })
     }
 
+    /// The short name that accepts `uri` and little else: the longest of those that stand for it.
+    #[must_use]
+    pub fn short_name(uri: &str) -> Option<&'static str> {
+        let accepts = |meant: &&(&str, bool)| match meant.1 {
+            true => uri
+                .strip_prefix(meant.0)
+                .is_some_and(|rest| rest.is_empty() || is_version(rest)),
+            false => meant.0 == uri,
+        };
+        let fits = SHORT
+            .iter()
+            .filter(|(_, meant)| meant.iter().any(|one| accepts(&one)));
+        fits.map(|(short, _)| *short)
+            .max_by_key(|short| short.len())
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &PredicateType> {
         self.0.iter()

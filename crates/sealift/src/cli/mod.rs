@@ -4,6 +4,7 @@ pub mod completion;
 pub mod events;
 mod events_world;
 pub mod explain;
+mod image;
 pub mod options;
 pub mod plan;
 pub mod policy;
@@ -136,7 +137,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Explain(arguments) => explain::run(*arguments).await,
         Command::Test(arguments) => test::run(*arguments).await,
         Command::Verify(arguments) => verify::run(*arguments).await,
-        Command::Policy(arguments) => policy::run(&arguments),
+        Command::Policy(arguments) => policy::run(arguments).await,
         Command::Events(arguments) => events_world::run(&arguments),
         Command::Template(arguments) => template::run(&arguments),
         Command::Demo(arguments) => crate::demo::run(arguments).await,

@@ -6,54 +6,30 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
 use jiff::Timestamp;
-use sealift_core::credential::{CredentialAuthor, CredentialSource};
 use sealift_core::digest::Digest;
 use sealift_core::evidence::{Evidence, Form, Way};
 use sealift_core::promotion::scope::registry_allows;
 use sealift_core::promotion::set::{Allowed, Governance, PolicySet};
-use sealift_core::reason::Reason;
 use sealift_core::reference::{Canonical, Reference};
-use sealift_registry::{EvidenceSource, Freshness, Layout, evidence_of};
-use sealift_trust::{Case, Clause, Finding, Policy, Unverified, Verdict};
+use sealift_trust::{Clause, Finding, Verdict};
 use serde_json::{Value, json};
 
-use super::options::{OutputFormat, OutputOptions, RegistryOptions, TrustOptions};
+use super::image::{ImageArguments, Look};
+use super::options::{OutputFormat, OutputOptions};
 use super::policy::explained::{Explained, explain};
 use crate::exit::Exit;
-use crate::objects::files::FileObjects;
-use crate::objects::{Objects, policies};
+use crate::objects::policies;
 use crate::output::{BAD, DIM, GOOD, HEADING, WARN, escape, ignore_closed_pipe, json_document};
-use crate::policies::{InForce, Policies};
-use crate::registries::{Registries, Source};
-use crate::state::StateFolder;
-use crate::trust_roots::{self, TrustRoots};
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArguments {
-    /// The image: `ghcr.io/acme/shop:1.2.3`, or with `@sha256:…`
-    image: String,
+    #[command(flatten)]
+    image: ImageArguments,
     /// File with the policies that it must satisfy. Repeatable
     #[arg(long, required = true, value_name = "FILE")]
     policy: Vec<PathBuf>,
-    /// Read an OCI image layout instead of a registry
-    #[arg(long, value_name = "DIR")]
-    layout: Option<PathBuf>,
-    /// Credential source: `env:NAME`, `ext:/path`
-    #[arg(long, value_name = "SOURCE")]
-    credentials: Option<String>,
-    /// Folder for caches and trust roots [default: none is kept]
-    #[arg(long, value_name = "DIR", env = "SEALIFT_STATE_DIR")]
-    state_dir: Option<PathBuf>,
-    /// Namespace of documents that name none
-    #[arg(long, env = "ARGOCD_NAMESPACE", default_value = "argocd")]
-    argocd_namespace: String,
-    #[command(flatten)]
-    registry: RegistryOptions,
-    #[command(flatten)]
-    trust: TrustOptions,
     #[command(flatten)]
     output: OutputOptions,
 }
@@ -72,87 +48,45 @@ struct Verified {
 /// # Errors
 /// The arguments, the policies or the registry cannot be used.
 pub async fn run(arguments: VerifyArguments) -> anyhow::Result<Exit> {
-    let image = Reference::parse(arguments.image.trim());
-    if image.name.is_empty() {
-        bail!("`{}` is no image; nothing was verified", arguments.image);
-    }
-    let canonical = image.canonical();
     let now = Timestamp::now();
-    let kept = arguments.state_dir.clone();
-    let temporary = tempfile::tempdir()?;
-    let folder = kept.unwrap_or_else(|| temporary.path().join("state"));
-    let state = StateFolder::open(&folder)?;
-    let registries = Registries::open(&arguments.registry, &state)?;
-    let objects: Arc<dyn Objects> = Arc::new(FileObjects::default());
-    let expired = &arguments.trust.unsafe_expired_trust_root;
-    let copies = state.subfolder(trust_roots::FOLDER)?;
-    let roots = TrustRoots::open(registries.net(), copies, expired)?;
-    let policies = Policies::new(Unverified::Refuse, &arguments.argocd_namespace, roots);
-    let in_force = in_force(&arguments, &policies, &objects, now).await?;
-    let governance = governing(in_force.set(), &canonical);
+    let look = Look::open(&arguments.image)?;
+    let files: Vec<&Path> = arguments.policy.iter().map(PathBuf::as_path).collect();
+    let listed = policies::from_files(files, &arguments.image.argocd_namespace).map_err(|all| {
+        let texts: Vec<String> = all.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("{}; the image was not verified", texts.join("; "))
+    })?;
+    let in_force = look.in_force(&listed, now).await?;
+    let governance = governing(in_force.set(), &look.canonical);
     let criteria = in_force
         .set()
         .policies()
-        .filter(|one| one.scope.holds_image(&canonical));
+        .filter(|one| one.scope.holds_image(&look.canonical));
     let criteria: Vec<Explained> = criteria.map(|one| explain(one)).collect();
     let policy = in_force.ready(governance);
-    let found = match &arguments.layout {
-        Some(folder) => in_layout(folder, &image, &policy)?,
-        None => in_registry(&arguments, &registries, &objects, &image, &policy, now).await?,
-    };
-    registries.flush();
-    let (digest, evidence, platforms) = found;
-    let case = Case {
-        digest,
-        tag: image.tag.as_deref(),
-        evidence: &evidence,
-        platforms: &platforms,
-        change: None,
-    };
-    let verdict = policies.judge().judge(&case, &policy, now);
+    let found = look.find(Some(&policy), now).await?;
+    let verdict = look.judge(&found, &policy, now);
     let verified = Verified {
-        image,
-        digest,
+        image: look.image,
+        digest: found.digest,
         criteria,
-        evidence,
+        evidence: found.evidence,
         verdict,
     };
     print(&verified, arguments.output.output)?;
-    Ok(match verified.verdict.finding() {
-        Finding::Trusted(_) | Finding::Waived(_) => Exit::Done,
-        Finding::Refused(_) if verified.verdict.is_incomplete() => Exit::Incomplete,
-        Finding::Refused(_) => Exit::Refused,
-    })
+    Ok(exit_of(&verified.verdict))
 }
 
-async fn in_force(
-    arguments: &VerifyArguments,
-    policies: &Policies,
-    objects: &Arc<dyn Objects>,
-    now: Timestamp,
-) -> anyhow::Result<InForce> {
-    let files: Vec<&Path> = arguments.policy.iter().map(PathBuf::as_path).collect();
-    let listed = policies::from_files(files, &arguments.argocd_namespace).map_err(|problems| {
-        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("{}; the image was not verified", texts.join("; "))
-    })?;
-    let (in_force, remarks) = policies.take(&listed, objects.as_ref(), now).await;
-    let invalid = remarks
-        .iter()
-        .filter(|one| matches!(one.reason, Reason::PolicyInvalid | Reason::ExceptionInvalid));
-    let invalid: Vec<String> = invalid.map(|one| one.detail.clone()).collect();
-    if !invalid.is_empty() {
-        let all = invalid.join("; ");
-        bail!("{all}; the image was not verified (`sealift policy check` says more)");
+/// The exit code that says what was found.
+pub(super) fn exit_of(verdict: &Verdict) -> Exit {
+    match verdict.finding() {
+        Finding::Trusted(_) | Finding::Waived(_) => Exit::Done,
+        Finding::Refused(_) if verdict.is_incomplete() => Exit::Incomplete,
+        Finding::Refused(_) => Exit::Refused,
     }
-    for remark in &remarks {
-        tracing::warn!(reason = remark.reason.id(), "{}", remark.detail);
-    }
-    Ok(in_force)
 }
 
 /// What governs the image, whatever Applications the policies select.
-fn governing(set: &PolicySet, image: &Canonical) -> Governance {
+pub(super) fn governing(set: &PolicySet, image: &Canonical) -> Governance {
     let mut governance = Governance::default();
     for policy in set.policies() {
         let effective = &policy.effective;
@@ -168,104 +102,6 @@ fn governing(set: &PolicySet, image: &Canonical) -> Governance {
         }
     }
     governance
-}
-
-/// The digest, what hangs on it, and what hangs on its platforms where the policy asks for that.
-type Found = (Digest, Evidence, Vec<Evidence>);
-
-fn in_layout(folder: &Path, image: &Reference, policy: &Policy) -> anyhow::Result<Found> {
-    let shown = folder.display();
-    let layout = Layout::open(folder).with_context(|| format!("the layout `{shown}`"))?;
-    let digest = match image.typed_digest() {
-        Some(digest) => digest,
-        // A layout of one image need not name it.
-        None => match image.tag.as_deref() {
-            Some(tag) if layout.names().contains(&tag) => layout.resolve(Some(tag))?,
-            Some(tag) if layout.names().iter().any(|name| !is_artifact(name)) => bail!(
-                "the layout `{shown}` holds no `{tag}`; it has `{}`",
-                layout.names().join("`, `")
-            ),
-            _ => layout.resolve(None)?,
-        },
-    };
-    let mut platforms = Vec::new();
-    if policy.wants_platforms() {
-        let listed = layout.platform_manifests(digest)?;
-        platforms.extend(listed.iter().map(|one| layout.evidence(one.digest)));
-    }
-    Ok((digest, layout.evidence(digest), platforms))
-}
-
-fn is_artifact(name: &str) -> bool {
-    sealift_core::select::is_artifact_tag(name)
-}
-
-async fn in_registry(
-    arguments: &VerifyArguments,
-    registries: &Registries,
-    objects: &Arc<dyn Objects>,
-    image: &Reference,
-    policy: &Policy,
-    now: Timestamp,
-) -> anyhow::Result<Found> {
-    let credentials = arguments
-        .credentials
-        .as_deref()
-        .map(|text| CredentialSource::parse(text, CredentialAuthor::Operator));
-    let credentials = credentials.transpose().context("`--credentials`")?;
-    let (source, _) = registries.source(image, credentials.as_ref(), objects)?;
-    let digest = match image.typed_digest() {
-        Some(digest) => digest,
-        None => resolve(&source, image, now).await?,
-    };
-    if !policy.wants_evidence() {
-        return Ok((digest, Evidence::none(digest), Vec::new()));
-    }
-    let own = image.canonical();
-    let mut sources = vec![evidence_source(&source)];
-    for place in policy.places() {
-        let secret = credentials
-            .as_ref()
-            .filter(|_| place.registry == own.registry);
-        let reference = Reference::parse(&place.to_string());
-        let (other, _) = registries.source(&reference, secret, objects)?;
-        sources.push(evidence_source(&other));
-    }
-    let mut platforms = Vec::new();
-    if policy.wants_platforms() {
-        let registry = &source.registry;
-        let listed = registry
-            .platform_manifests(&source.repository, digest, &source.access)
-            .await?;
-        for platform in listed {
-            platforms.push(evidence_of(&sources, platform.digest).await);
-        }
-    }
-    Ok((digest, evidence_of(&sources, digest).await, platforms))
-}
-
-async fn resolve(source: &Source, image: &Reference, now: Timestamp) -> anyhow::Result<Digest> {
-    let tag = image.tag.as_deref().unwrap_or("latest");
-    let asked = source
-        .registry
-        .resolve(
-            &source.repository,
-            tag,
-            Freshness::Asked,
-            &source.access,
-            now,
-        )
-        .await?;
-    let found = asked.with_context(|| format!("the tag `{tag}` of `{image}` does not exist"))?;
-    Ok(found.digest)
-}
-
-fn evidence_source(source: &Source) -> EvidenceSource {
-    EvidenceSource {
-        registry: Arc::clone(&source.registry),
-        repository: source.repository.clone(),
-        access: source.access.clone(),
-    }
 }
 
 fn print(verified: &Verified, format: OutputFormat) -> anyhow::Result<()> {

@@ -1,12 +1,13 @@
 //! The judging of one candidate: what hangs on its digest is gathered once a cycle, and judged under
 //! what governs its image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealift_core::digest::Digest;
 use sealift_core::event::{TrustClause, TrustSummary, VerdictKind};
 use sealift_core::evidence::{Evidence, Gap};
+use sealift_core::limits::EVIDENCE_CYCLE_BYTES_MAX;
 use sealift_core::promotion::change::Move;
 use sealift_core::promotion::scope::Subject;
 use sealift_core::reference::{Canonical, Reference};
@@ -26,6 +27,14 @@ type Question = (Vec<String>, Digest);
 pub(super) struct Witnesses {
     evidence: Mutex<BTreeMap<Question, Arc<OnceCell<Arc<Evidence>>>>>,
     platforms: Mutex<BTreeMap<Question, Arc<OnceCell<Vec<Digest>>>>>,
+    kept: Mutex<Kept>,
+}
+
+/// Which answers are remembered, and how many bytes they take.
+#[derive(Default)]
+struct Kept {
+    answers: BTreeSet<Question>,
+    bytes: usize,
 }
 
 /// What governs an item's image.
@@ -112,20 +121,38 @@ impl Witnesses {
         let question = (sources.iter().map(id).collect(), subject);
         let answer = {
             let mut answers = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(answers.entry(question).or_default())
+            Arc::clone(answers.entry(question.clone()).or_default())
         };
         let ask = async || {
             let places: Vec<EvidenceSource> = sources
                 .iter()
                 .filter_map(|source| source.as_ref().ok())
-                .map(evidence_source)
+                .map(Source::evidence)
                 .collect();
             let mut evidence = evidence_of(&places, subject).await;
             let gaps = sources.iter().filter_map(|source| source.as_ref().err());
             evidence.gaps.extend(gaps.cloned());
             Arc::new(evidence)
         };
-        Arc::clone(answer.get_or_init(ask).await)
+        let evidence = Arc::clone(answer.get_or_init(ask).await);
+        self.keep(&question, &evidence);
+        evidence
+    }
+
+    /// Counts what is remembered, and forgets an answer that would go beyond the bound.
+    fn keep(&self, question: &Question, evidence: &Evidence) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.answers.contains(question) {
+            return;
+        }
+        let bytes = kept.bytes.saturating_add(evidence.bytes());
+        if bytes > EVIDENCE_CYCLE_BYTES_MAX {
+            let mut answers = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.remove(question);
+        } else {
+            kept.bytes = bytes;
+            kept.answers.insert(question.clone());
+        }
     }
 
     /// The manifests of an index's platforms. Empty where they cannot be told: that satisfies nobody.
@@ -157,14 +184,6 @@ impl Witnesses {
             }
         };
         answer.get_or_init(ask).await.clone()
-    }
-}
-
-fn evidence_source(source: &Source) -> EvidenceSource {
-    EvidenceSource {
-        registry: Arc::clone(&source.registry),
-        repository: source.repository.clone(),
-        access: source.access.clone(),
     }
 }
 

@@ -10,6 +10,7 @@ mod bad_input;
 mod git_ways;
 mod interval;
 mod policies;
+mod policy_init;
 mod slots;
 mod trust;
 mod trust_roots;

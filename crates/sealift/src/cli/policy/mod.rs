@@ -1,8 +1,10 @@
-//! `sealift policy`: what is wrong with a policy, and what a valid one stands for.
+//! `sealift policy`: what is wrong with a policy, what a valid one stands for, and a first one for
+//! an image that is signed already.
 
 mod check;
 mod explain;
 pub(super) mod explained;
+mod init;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,8 @@ enum Command {
     Check(FileArguments),
     /// Print what policies stand for: identities, roots, thresholds, scope, and what is weak
     Explain(FileArguments),
+    /// Write the shortest policy that demands what signs an image today, for a person to review
+    Init(Box<init::InitArguments>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,14 +47,15 @@ struct FileArguments {
     output: OutputOptions,
 }
 
-/// Checks or explains.
+/// Checks, explains or drafts.
 ///
 /// # Errors
-/// Standard output refuses the answer.
-pub fn run(arguments: &PolicyArguments) -> anyhow::Result<Exit> {
-    match &arguments.command {
-        Command::Check(files) => check::run(files),
-        Command::Explain(files) => explain::run(files),
+/// Standard output refuses the answer, or no policy can be drafted.
+pub async fn run(arguments: PolicyArguments) -> anyhow::Result<Exit> {
+    match arguments.command {
+        Command::Check(files) => check::run(&files),
+        Command::Explain(files) => explain::run(&files),
+        Command::Init(arguments) => init::run(*arguments).await,
     }
 }
 
