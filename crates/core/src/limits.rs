@@ -237,6 +237,8 @@ pub const EVIDENCE_SECS_MAX: u64 = 120;
 pub const EVIDENCE_FETCHES_MAX: usize = 8;
 /// Bytes of evidence kept in memory between looks, for all digests.
 pub const EVIDENCE_CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Templates of a chart that `explain` looks at for labels made of the tag, in files.
+pub const CHART_TEMPLATES_MAX: usize = 200;
 /// Bytes of evidence that a cycle remembers for the Applications still to come, for all digests.
 /// What comes beyond is judged, let go of, and read again from the registry's cache when needed.
 pub const EVIDENCE_CYCLE_BYTES_MAX: usize = 128 * 1024 * 1024;

@@ -95,6 +95,7 @@ reasons! {
     NoPolicy "no-policy" "No policy governs the image, and images without one are refused.",
     Trusted "trusted" "Every clause of every policy that governs the image holds.",
     PassedOver "passed-over" "A higher tag was refused by policy; the highest that passes was chosen.",
+    PinInTag "pin-in-tag" "The chart makes a label of the tag, and a tag with its digest is no label value.",
     WalkLimit "walk-limit" "As many candidates as may be judged were refused; lower ones were not looked at.",
     WaivedWarn "waived-warn" "The policy only warns: the image was written although clauses failed.",
     WaivedException "waived-exception" "An exception waives the clauses that failed.",

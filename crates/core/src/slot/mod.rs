@@ -10,6 +10,7 @@
 //! "Parameter overrides" (the `.argocd-source` files); kustomize reference, `images`; Helm values
 //! files.
 
+pub mod chart;
 mod error;
 mod helm_values;
 mod key_path;

@@ -154,6 +154,11 @@ async fn read_and_choose(
     let files = read_files(&mut repository, head, &mut group.items).await?;
     drop(repository);
     let changes = choose_all(context, group, &files).await;
+    // Only for who asks why: it reads files that no update needs.
+    if context.only.is_some() && !changes.is_empty() {
+        let mut repository = open(context, group).await?;
+        super::chart::remark(&mut repository, head, group, &changes).await;
+    }
     group.keep_hinted(&files, &changes);
     Ok((Base { head, files }, changes))
 }

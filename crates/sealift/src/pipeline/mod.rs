@@ -5,6 +5,7 @@
 //! intent and pushes. `settle` comes first: it finds out what became of pushes that a process before this one did not see end.
 
 mod branch;
+mod chart;
 mod contest;
 mod find;
 mod gather;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sealift_testkit::git::BareRepository;
+use sealift_testkit::git::{BareRepository, Change};
 use sealift_testkit::signed;
 
 use crate::world::{App, Ran, World, values};
@@ -130,6 +130,42 @@ fn the_newest_that_passes_is_written_with_its_digest() {
         "{:?}",
         again.report
     );
+}
+
+#[test]
+fn explain_warns_of_a_chart_that_makes_a_label_of_the_tag() {
+    let shop = Shop::new();
+    shop.signed("1.1.0", BY_WORKFLOW);
+    let explain = |shop: &Shop| {
+        shop.run(DEMANDED); // writes policy.yaml, and the image
+        let policy = shop.world.path("policy.yaml");
+        let policy = policy.to_str().unwrap();
+        shop.repository.commit(
+            "main",
+            "Start again",
+            &[(
+                "shop/values.yaml",
+                Change::File(values(IMAGE, "1.0.0").as_bytes()),
+            )],
+        );
+        shop.world
+            .command("explain", &["argocd/shop", "--policy", policy])
+    };
+    let without = explain(&shop);
+    assert!(
+        !reasons(&without).contains(&"pin-in-tag"),
+        "{:#}",
+        without.report
+    );
+    let deployment =
+        "metadata:\n  labels:\n    app.kubernetes.io/version: {{ .Values.image.tag }}\n";
+    let path = "shop/templates/deployment.yaml";
+    let template = Change::File(deployment.as_bytes());
+    shop.repository.commit("main", "Label", &[(path, template)]);
+    let with = explain(&shop);
+    assert!(reasons(&with).contains(&"pin-in-tag"), "{:#}", with.report);
+    let text = with.report.to_string();
+    assert!(text.contains("shop/templates/deployment.yaml:3"), "{text}");
 }
 
 #[test]
