@@ -23,6 +23,10 @@ pub(crate) const RULES: &[(&str, &str)] = &[
         "a branch name that is too long is cut between characters, not inside one",
     ),
     (
+        "bundles-are-whole",
+        "an envelope without `verificationMaterial` is no Sigstore bundle, and is not read as one",
+    ),
+    (
         "canonical-images",
         "spellings of one image (`nginx`, `docker.io/library/nginx`) are found as one",
     ),
@@ -65,6 +69,10 @@ pub(crate) const RULES: &[(&str, &str)] = &[
     (
         "equal-writes-are-one-edit",
         "two images that write one key the same value make one edit",
+    ),
+    (
+        "every-key-counts",
+        "every key of a PEM file is tried, not the first alone",
     ),
     (
         "further-documents-are-kept",

@@ -61,6 +61,7 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("live-images", selection::live_images),
     ("match-func", selection::match_func),
     ("merge-verification", verification::merge),
+    ("signature-verify", verification::signature),
     ("name-pattern", selection::name_pattern),
     ("name-pattern-glob", selection::name_pattern_glob),
     ("needs-update", selection::needs_update),
