@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod git_ways;
+mod hostile;
 mod interval;
 mod policies;
 mod policy_init;
