@@ -141,7 +141,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Events(arguments) => events_world::run(&arguments),
         Command::Template(arguments) => template::run(&arguments),
         Command::Demo(arguments) => crate::demo::run(arguments).await,
-        Command::Completion(arguments) => Ok(completion::run(&arguments)),
+        Command::Completion(arguments) => completion::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use crate::cli::options::{OutputFormat, OutputOptions};
 use crate::exit::Exit;
+use crate::output::ignore_closed_pipe;
 
 /// Arguments of `version`.
 #[derive(Debug, clap::Args)]
@@ -23,16 +24,13 @@ pub fn run(arguments: &VersionArguments) -> anyhow::Result<Exit> {
     let version = env!("CARGO_PKG_VERSION");
     let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
     let mut out = anstream::stdout().lock();
-    match arguments.output.output {
+    let text = match arguments.output.output {
         OutputFormat::Json => {
-            writeln!(
-                out,
-                "{}",
-                serde_json::json!({ "version": version, "platform": platform })
-            )?;
+            serde_json::json!({ "version": version, "platform": platform }).to_string()
         }
-        OutputFormat::Text if arguments.short => writeln!(out, "v{version}")?,
-        OutputFormat::Text => writeln!(out, "sealift: v{version}\n  Platform: {platform}")?,
-    }
+        OutputFormat::Text if arguments.short => format!("v{version}"),
+        OutputFormat::Text => format!("sealift: v{version}\n  Platform: {platform}"),
+    };
+    ignore_closed_pipe(writeln!(out, "{text}"))?;
     Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod closed_pipe;
 mod git_ways;
 mod hostile;
 mod interval;
