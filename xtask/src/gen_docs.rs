@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use sealift_core::mend::mend;
 use sealift_core::reason::Reason;
 
 /// `cargo xtask gen`
@@ -93,6 +94,9 @@ fn reasons_page() -> String {
     );
     for reason in Reason::ALL {
         let _ = write!(page, "\n## {}\n\n{}\n", reason.id(), reason.sentence());
+        if let Some(way) = mend(*reason) {
+            let _ = writeln!(page, "\nTo mend it: {way}.");
+        }
     }
     page
 }

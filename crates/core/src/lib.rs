@@ -50,6 +50,7 @@ pub mod go_syntax;
 pub mod limits;
 pub mod live;
 pub mod manifest;
+pub mod mend;
 pub mod name_pattern;
 mod nearest;
 pub mod notice;
