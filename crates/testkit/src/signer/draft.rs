@@ -203,6 +203,22 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// In the same logs, which hand out what `log` says.
+    pub fn log_instead(mut self, log: Log) -> Self {
+        for (own, _) in &mut self.logs {
+            *own = log;
+        }
+        self
+    }
+
+    /// In logs with these numbers in the place of those it is in.
+    pub fn other_logs(mut self, first: usize) -> Self {
+        for (count, (_, number)) in self.logs.iter_mut().enumerate() {
+            *number = first + count;
+        }
+        self
+    }
+
     /// How Rekor v1 writes it down; else as cosign asks: `dsse` for envelopes.
     pub fn kind(mut self, kind: Kind) -> Self {
         self.kind = Some(kind);

@@ -89,6 +89,29 @@ pub fn trail(form: &Form, pointer: &str) -> Form {
     })
 }
 
+/// `form` with the value at `pointer` from `other`: proof of one thing beside another.
+///
+/// # Panics
+/// When either has nothing there, or both have the same.
+#[must_use]
+pub fn graft(form: &Form, other: &Form, pointer: &str) -> Form {
+    let mut theirs = json(other);
+    let theirs = at(&mut theirs, pointer).clone();
+    edit(form, pointer, |own| {
+        assert_ne!(*own, theirs, "`{pointer}` is the same in both");
+        *own = theirs;
+    })
+}
+
+/// A legacy layer with the annotation `name` of `other`.
+///
+/// # Panics
+/// When either is a bundle, or has no such annotation.
+#[must_use]
+pub fn graft_annotation(form: &Form, other: &Form, name: &str) -> Form {
+    annotation(form, name, Some(annotated(other, name)))
+}
+
 /// `form` with its text changed, for faults that no JSON value holds.
 ///
 /// # Panics
@@ -144,14 +167,18 @@ pub fn in_annotation(
     pointer: &str,
     change: impl FnOnce(&mut Value),
 ) -> Form {
+    let text = annotated(form, name);
+    let mut document: Value = serde_json::from_str(text).expect("JSON");
+    change(at(&mut document, pointer));
+    annotation(form, name, Some(&document.to_string()))
+}
+
+fn annotated<'a>(form: &'a Form, name: &str) -> &'a str {
     let (Form::SimpleSigning { annotations, .. } | Form::Envelope { annotations, .. }) = form
     else {
         panic!("a bundle has no annotations");
     };
-    let text = annotations.get(name).expect("an annotation");
-    let mut document: Value = serde_json::from_str(text).expect("JSON");
-    change(at(&mut document, pointer));
-    annotation(form, name, Some(&document.to_string()))
+    annotations.get(name).expect("an annotation")
 }
 
 /// `form` with other bytes in the place of its own.

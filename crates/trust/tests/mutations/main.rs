@@ -5,33 +5,78 @@
 //! would otherwise break a signature first, and after it where an attacker without keys would make it.
 #![allow(
     clippy::unwrap_used,
-    reason = "a test fails where what it judges cannot be made"
+    clippy::print_stdout,
+    reason = "a test fails where what it judges cannot be made, and says how much it judged"
 )]
 
+mod certificate;
+mod content;
+mod fault;
 mod formats;
+mod legacy;
+mod log;
+mod reading;
+mod stamp;
 mod world;
 
-use formats::{Files, Format};
+use std::collections::BTreeSet;
+
+use fault::{Fault, files};
 use sealift_testkit::signer::Sigstore;
 
-#[test]
-fn evidence_without_a_fault_is_admitted() {
-    let sigstore = Sigstore::new("acme");
-    for format in formats::all() {
-        let form = format.draft(&sigstore).form();
-        let refused = world::judged(
-            &form,
-            &format.authority,
-            &files(&sigstore, &format),
-            format.attests,
-        );
-        assert_eq!(refused, None, "{}", format.name);
-    }
+/// What issue and documents promise.
+const CASES_MIN: usize = 100;
+
+fn faults() -> Vec<Fault> {
+    let groups = [
+        reading::faults(),
+        content::faults(),
+        certificate::faults(),
+        log::faults(),
+        stamp::faults(),
+        legacy::faults(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
-fn files(sigstore: &Sigstore, format: &Format) -> Files {
-    Files {
-        root: sigstore.trusted_root(),
-        key: format.key.pem(),
+#[test]
+fn one_fault_in_evidence_that_is_admitted_refuses_it_for_its_reason() {
+    let sigstore = Sigstore::new("acme");
+    let (formats, faults) = (formats::all(), faults());
+    let mut problems = Vec::new();
+    let mut cases = 0;
+    for format in &formats {
+        let form = format.draft(&sigstore).form();
+        let files = files(&sigstore, format);
+        let refused = world::judged(&form, &format.authority, &files, format.attests);
+        assert_eq!(refused, None, "{} without a fault", format.name);
+        for fault in faults.iter().filter(|fault| fault.applies(format)) {
+            cases += 1;
+            problems.extend(fault.problem(format, &sigstore));
+        }
+    }
+    println!(
+        "{cases} single faults in {} forms, {} of them judged wrongly",
+        formats.len(),
+        problems.len()
+    );
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    assert!(cases >= CASES_MIN, "{cases}");
+}
+
+#[test]
+fn every_row_of_the_table_is_used_and_named_once() {
+    let (formats, faults) = (formats::all(), faults());
+    let mut names = BTreeSet::new();
+    for fault in &faults {
+        assert!(names.insert(fault.name), "{} is there twice", fault.name);
+        let used = formats.iter().any(|format| fault.applies(format));
+        assert!(used, "{} is used by no form", fault.name);
+        for named in fault.speaks_of() {
+            let known = formats
+                .iter()
+                .any(|one| one.name == named && one.parts.contains(&fault.part));
+            assert!(known, "{}: there is no form `{named}`", fault.name);
+        }
     }
 }
