@@ -1,11 +1,16 @@
-//! Signed forms where they lie: as evidence that was read, and as artifacts to push.
+//! Signed forms where they lie: as evidence that was read, as artifacts to push, and as an image layout.
+
+use std::fs;
+use std::path::Path;
 
 use sealift_core::digest::Digest;
 use sealift_core::evidence::{Evidence, Form, Item, Place, Way};
 
+use serde_json::{Value, json};
+
 use super::edit::bytes;
 use crate::registry::attached::{self, ENVELOPE, Part, SIMPLE_SIGNING};
-use crate::registry::image::Artifact;
+use crate::registry::image::{Artifact, Blob, OCI_INDEX, descriptor};
 
 /// Where evidence of [`evidence`] says it was found.
 pub const REPOSITORY: &str = "registry.test/acme/shop";
@@ -65,6 +70,47 @@ pub fn fallback(subject: Digest, forms: &[Form]) -> (String, Artifact) {
     let bundles: Vec<Artifact> = bundles.map(|carrier| carrier.artifact).collect();
     let tag = format!("sha256-{}", subject.hex());
     (tag, attached::fallback_index(&bundles))
+}
+
+/// Writes the image and `forms` into `folder` as an OCI image layout, the image under `tag`. OCI
+/// image-spec v1.1, "Image Layout".
+///
+/// # Panics
+/// When the folder cannot be written, or a form is one that nobody writes.
+pub fn write_layout(folder: &Path, tag: &str, image: &Artifact, forms: &[Form]) {
+    let subject = image.manifest.digest.parse().expect("a digest");
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).expect("a folder for blobs");
+    let mut listed = vec![(Some(tag.to_owned()), image.clone())];
+    listed.extend(artifacts(subject, forms));
+    let manifests: Vec<Value> = listed
+        .iter()
+        .map(|(tag, artifact)| {
+            write_blobs(&blobs, artifact);
+            let mut entry = descriptor(&artifact.media_type, &artifact.manifest);
+            if let Some(tag) = tag {
+                entry["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+            }
+            entry
+        })
+        .collect();
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests });
+    fs::write(folder.join("index.json"), index.to_string()).expect("index.json");
+    let marker = json!({ "imageLayoutVersion": "1.0.0" });
+    fs::write(folder.join("oci-layout"), marker.to_string()).expect("oci-layout");
+}
+
+fn write_blobs(folder: &Path, artifact: &Artifact) {
+    let write = |blob: &Blob| {
+        let name = blob.digest.strip_prefix("sha256:").expect("a digest");
+        fs::write(folder.join(name), &blob.bytes).expect("a blob");
+    };
+    write(&artifact.manifest);
+    artifact.blobs.iter().for_each(write);
+    artifact
+        .children
+        .iter()
+        .for_each(|child| write_blobs(folder, child));
 }
 
 fn carriers(subject: Digest, forms: &[Form]) -> Vec<Carrier<'_>> {

@@ -41,6 +41,10 @@ pub struct Leaf {
     pub is_authority: bool,
     /// Whether an authority that calls itself by the same name, and has another key, issues it.
     pub forged: bool,
+    /// Whether somebody issues it who has a certificate for signatures and may issue none.
+    pub under_a_leaf: bool,
+    /// Extensions more: object identifier, whether critical, value.
+    pub extra: Vec<(String, bool, Vec<u8>)>,
     /// Whether the SCT is over another certificate.
     pub sct_of_another: bool,
     /// Bytes behind the certificate.
@@ -126,12 +130,16 @@ pub(super) struct Authority {
     root: Key,
     intermediate: Key,
     impostor: Key,
+    middle: Key,
+    middle_der: Vec<u8>,
     root_der: Vec<u8>,
     intermediate_der: Vec<u8>,
 }
 
 const ROOT: &str = "root";
 const INTERMEDIATE: &str = "intermediate";
+/// The subject of the certificate that issues others although it may not.
+const MIDDLE: &str = "middle";
 
 impl Authority {
     pub(super) fn new(seed: &str) -> Self {
@@ -151,7 +159,19 @@ impl Authority {
         };
         let intermediate_der = parts.signed(&root);
         let impostor = key("impostor");
+        let middle = key(MIDDLE);
+        let parts = Parts {
+            serial: serial(&middle.spki()),
+            issuer: INTERMEDIATE,
+            subject: MIDDLE,
+            spki: middle.spki(),
+            extensions: vec![key_usage_signer(), usages(&[CODE_SIGNING], false)],
+            ..parts
+        };
+        let middle_der = parts.signed(&intermediate);
         Self {
+            middle,
+            middle_der,
             root,
             intermediate,
             impostor,
@@ -165,6 +185,11 @@ impl Authority {
         [&self.intermediate_der, &self.root_der]
     }
 
+    /// The certificate that issues others although it may not, DER.
+    pub(super) fn middle(&self) -> &[u8] {
+        &self.middle_der
+    }
+
     /// A certificate for `key` that tells of `identity`.
     pub(super) fn leaf(
         &self,
@@ -173,10 +198,15 @@ impl Authority {
         leaf: &Leaf,
         logs: &[CertificateLog],
     ) -> Vec<u8> {
-        let (issuer, name) = match (leaf.forged, leaf.under_root) {
-            (true, _) => (&self.impostor, INTERMEDIATE),
-            (false, true) => (&self.root, ROOT),
-            (false, false) => (&self.intermediate, INTERMEDIATE),
+        let (issuer, name) = match leaf {
+            Leaf { forged: true, .. } => (&self.impostor, INTERMEDIATE),
+            Leaf {
+                under_a_leaf: true, ..
+            } => (&self.middle, MIDDLE),
+            Leaf {
+                under_root: true, ..
+            } => (&self.root, ROOT),
+            _ => (&self.intermediate, INTERMEDIATE),
         };
         let mut parts = Parts {
             serial: serial(&key.spki()),
@@ -246,6 +276,8 @@ fn leaf_extensions(identity: &Identity, key: &Key, leaf: &Leaf) -> Vec<Vec<u8>> 
             .iter()
             .map(|(number, value)| extension(&format!("{FULCIO}.{number}"), false, value)),
     );
+    let extra = leaf.extra.iter();
+    extensions.extend(extra.map(|(id, critical, value)| extension(id, *critical, value)));
     extensions
 }
 

@@ -68,6 +68,7 @@ pub struct Draft<'a> {
     logs: Vec<(Log, usize)>,
     stampers: Vec<usize>,
     scts: usize,
+    under_a_leaf: bool,
     kind: Option<Kind>,
     changes: Changes<'a>,
 }
@@ -123,6 +124,7 @@ impl<'a> Draft<'a> {
             logs: Vec::new(),
             stampers: Vec::new(),
             scts: 1,
+            under_a_leaf: false,
             kind: None,
             changes: Changes::default(),
         }
@@ -266,6 +268,13 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// By a certificate that somebody issued who has one for signatures and may issue none; both are in
+    /// the chain, where the form has one.
+    pub fn under_a_leaf(mut self) -> Self {
+        self.under_a_leaf = true;
+        self
+    }
+
     /// With another kind of key in the certificate; else P-256.
     pub fn leaf_key(mut self, kind: KeyKind) -> Self {
         self.leaf_kind = kind;
@@ -316,6 +325,16 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What is between the certificate and the root, or the root itself, DER.
+    fn issuers(&self) -> [&[u8]; 2] {
+        let authority = &self.sigstore.authority;
+        let [intermediate, root] = authority.chain();
+        match self.under_a_leaf {
+            true => [authority.middle(), intermediate],
+            false => [intermediate, root],
+        }
+    }
+
     fn enveloped(&self) -> bool {
         matches!(self.content, Content::Statement | Content::Payload(_))
     }
@@ -351,6 +370,8 @@ impl<'a> Draft<'a> {
             under_root: false,
             is_authority: false,
             forged: false,
+            under_a_leaf: self.under_a_leaf,
+            extra: Vec::new(),
             sct_of_another: false,
             trailing: Vec::new(),
         };
@@ -404,7 +425,7 @@ impl<'a> Draft<'a> {
         let mut material = match signed.certificate {
             Some(leaf) if chained => {
                 // The root stays out: whoever verifies has it.
-                let chain = [raw(leaf), raw(self.sigstore.chain()[0])];
+                let chain = [raw(leaf), raw(self.issuers()[0])];
                 json!({ "x509CertificateChain": { "certificates": chain } })
             }
             Some(leaf) => json!({ "certificate": raw(leaf) }),
@@ -447,7 +468,7 @@ impl<'a> Draft<'a> {
         };
         if let Some(leaf) = signed.certificate {
             annotate("dev.sigstore.cosign/certificate", pem("CERTIFICATE", leaf));
-            let chain = chain_pem(&self.sigstore.chain());
+            let chain = chain_pem(&self.issuers());
             annotate("dev.sigstore.cosign/chain", chain);
         }
         assert!(made.receipts.len() <= 1, "a legacy layer holds one entry");

@@ -28,11 +28,11 @@ use sealift_core::digest::Digest;
 use sealift_core::evidence::Form;
 use serde_json::{Value, json};
 
-pub use attach::{REPOSITORY, artifacts, evidence, fallback};
+pub use attach::{REPOSITORY, artifacts, evidence, fallback, write_layout};
 pub use certificate::{CODE_SIGNING, Leaf, SERVER_AUTH, TIME_STAMPING};
 pub use claims::{Claims, GITHUB_ISSUER, GITLAB_ISSUER, Identity, Name};
 pub use draft::{Draft, Kind, SIGN_PREDICATE, Shape};
-pub use key::{Hash, Key, KeyKind};
+pub use key::{Hash, Key, KeyKind, pem};
 pub use log::Log;
 pub use tsa::Stamp;
 

@@ -16,6 +16,7 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 pub(crate) fn faults() -> Vec<Fault> {
     let mut faults = validity_and_usage();
+    faults.extend(extensions());
     faults.extend(names());
     faults.extend(claims());
     faults.extend(scts());
@@ -73,6 +74,68 @@ fn validity_and_usage() -> Vec<Fault> {
             "issuer's name with another key",
             CertificateUntrusted,
             |draft| draft.leaf(|leaf| leaf.forged = true),
+        ),
+    ]
+}
+
+fn extensions() -> Vec<Fault> {
+    use Reason::{CertificateInvalid, CertificateUntrusted, IssuerMismatch};
+    vec![
+        Fault::made(
+            Certificate,
+            "issued by one who may sign and not issue",
+            CertificateUntrusted,
+            |draft| draft.under_a_leaf(),
+        ),
+        Fault::made(
+            Certificate,
+            "critical extension that nobody knows",
+            CertificateInvalid,
+            |draft| {
+                draft.leaf(|leaf| {
+                    leaf.extra = vec![("1.3.6.1.4.1.57264.9.9".to_owned(), true, vec![5, 0])]
+                })
+            },
+        ),
+        Fault::made(
+            Certificate,
+            "a second extension of names",
+            CertificateInvalid,
+            |draft| {
+                draft.leaf(|leaf| {
+                    // An e-mail address: `[1] IA5String`.
+                    let names = b"\x30\x0f\x81\x0deve@acme.test".to_vec();
+                    leaf.extra = vec![("2.5.29.17".to_owned(), false, names)];
+                })
+            },
+        ),
+        Fault::made(Certificate, "a second issuer", IssuerMismatch, |draft| {
+            draft.leaf(|leaf| {
+                let issuer = b"\x0c\x07evil.it".to_vec();
+                leaf.extra = vec![("1.3.6.1.4.1.57264.1.8".to_owned(), false, issuer)];
+            })
+        }),
+        Fault::made(
+            Certificate,
+            "a second claim of the runner",
+            Reason::ClaimMismatch,
+            |draft| {
+                draft.leaf(|leaf| {
+                    let runner = b"\x0c\x0bself-hosted".to_vec();
+                    leaf.extra = vec![("1.3.6.1.4.1.57264.1.11".to_owned(), false, runner)];
+                })
+            },
+        ),
+        Fault::made(
+            Certificate,
+            "a second list of SCTs",
+            CertificateInvalid,
+            |draft| {
+                draft.leaf(|leaf| {
+                    let list = vec![4, 2, 0, 0];
+                    leaf.extra = vec![("1.3.6.1.4.1.11129.2.4.2".to_owned(), false, list)];
+                })
+            },
         ),
     ]
 }

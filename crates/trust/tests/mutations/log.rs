@@ -4,11 +4,11 @@
 use sealift_core::evidence::Form;
 use sealift_core::reason::Reason;
 use sealift_testkit::signer::edit::{edit, flip, graft, without};
-use sealift_testkit::signer::{Log, Sigstore};
+use sealift_testkit::signer::{Key as Pair, KeyKind, Log, Sigstore, pem};
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
-use crate::formats::Part::{LogTime, Logged, Promise, ProofV1, ProofV2};
+use crate::formats::Part::{Certificate, Key, LogTime, Logged, Promise, ProofV1, ProofV2};
 
 const ENTRY: &str = "/verificationMaterial/tlogEntries/0";
 const BODY: &str = "/verificationMaterial/tlogEntries/0/canonicalizedBody";
@@ -344,6 +344,13 @@ fn entries() -> Vec<Fault> {
             })
         })
         .not_in(ALL_LEGACY),
+        Fault::found(
+            Logged,
+            "entry that names another known log",
+            LogProofInvalid,
+            |form| edit(form, LOG_ID, |id| *id = other_log(id)),
+        )
+        .not_in(ALL_LEGACY),
         Fault::made(
             Logged,
             "log that the root does not know",
@@ -365,6 +372,30 @@ fn entries() -> Vec<Fault> {
             Reason::EvidenceMalformed,
             &["bundle v0.2, attestation, intoto"],
         ),
+        Fault::made(
+            Certificate,
+            "entry of another certificate",
+            LogEntryMismatch,
+            |draft| {
+                draft.body(|body| {
+                    let sigstore = Sigstore::new("acme");
+                    let [other, _] = sigstore.chain();
+                    verifier(body, &pem("CERTIFICATE", other), other);
+                })
+            },
+        )
+        .not_in(&["bundle v0.3, timestamp alone", ".sig, timestamp alone"]),
+        Fault::made(Key, "entry of another key", LogEntryMismatch, |draft| {
+            draft.body(|body| {
+                let other = Pair::seeded(KeyKind::P256, "another");
+                verifier(body, &other.pem(), &other.spki());
+            })
+        })
+        .not_in(&[
+            "bundle v0.3, key alone",
+            ".sig, key alone",
+            ".att, key alone",
+        ]),
         Fault::made(Logged, "entry of another hash", LogEntryMismatch, |draft| {
             draft.body(|body| {
                 replace(body, &["value", "digest"], &|text| swap_end(text));
@@ -389,6 +420,39 @@ fn entries() -> Vec<Fault> {
         )
         .not_in(ALL_LEGACY),
     ]
+}
+
+/// Writes another signer into an entry of any kind.
+fn verifier(body: &mut Value, pem: &str, der: &[u8]) {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let (pem, der) = (json!(STANDARD.encode(pem)), json!(STANDARD.encode(der)));
+    let places = [
+        ("/spec/signature/publicKey/content", &pem),
+        ("/spec/signatures/0/verifier", &pem),
+        ("/spec/content/envelope/signatures/0/publicKey", &pem),
+        (
+            "/spec/hashedRekordV002/signature/verifier/x509Certificate/rawBytes",
+            &der,
+        ),
+        (
+            "/spec/hashedRekordV002/signature/verifier/publicKey/rawBytes",
+            &der,
+        ),
+    ];
+    let found = places
+        .iter()
+        .find(|(place, _)| body.pointer(place).is_some());
+    let (place, other) = found.unwrap();
+    *body.pointer_mut(place).unwrap() = (*other).clone();
+}
+
+/// The id of the next log of the same version, which the root knows, too.
+fn other_log(id: &Value) -> Value {
+    let root = Sigstore::new("acme").trusted_root();
+    let logs = root["tlogs"].as_array().unwrap();
+    let position = logs.iter().position(|log| log["logId"]["keyId"] == *id);
+    logs[position.unwrap() + 1]["logId"]["keyId"].clone()
 }
 
 /// Changes texts under these names, wherever they lie.

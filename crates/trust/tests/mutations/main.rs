@@ -17,6 +17,7 @@ mod legacy;
 mod log;
 mod reading;
 mod stamp;
+mod width;
 mod world;
 
 use std::collections::BTreeSet;
