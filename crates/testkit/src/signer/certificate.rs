@@ -334,7 +334,7 @@ pub(super) fn chain_pem(chain: &[&[u8]]) -> String {
     chain.iter().map(|der| pem("CERTIFICATE", der)).collect()
 }
 
-/// `NULL`, for algorithms that want it.
-pub(super) fn sha256_identifier(hash: Hash) -> Vec<u8> {
+/// `AlgorithmIdentifier` of a hash.
+pub(super) fn hash_identifier(hash: Hash) -> Vec<u8> {
     sequence(&[hash.oid(), null()])
 }

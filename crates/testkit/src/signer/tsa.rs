@@ -4,8 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::asn1::{context, context_set, generalized_time, integer, octets, oid, sequence, set};
 use super::certificate::{
-    Parts, TIME_STAMPING, key_usage_signer, name, self_signed, sha256_identifier, subject_key,
-    usages,
+    Parts, TIME_STAMPING, hash_identifier, key_usage_signer, name, self_signed, subject_key, usages,
 };
 use super::epoch;
 use super::key::{Hash, Key, KeyKind, serial};
@@ -105,10 +104,7 @@ impl Stamper {
     pub(super) fn answer(&self, message: &[u8], stamp: &Stamp) -> Vec<u8> {
         let message = stamp.over.as_deref().unwrap_or(message);
         let info = |at: Timestamp| {
-            let imprint = sequence(&[
-                sha256_identifier(stamp.hash),
-                octets(&stamp.hash.of(message)),
-            ]);
+            let imprint = sequence(&[hash_identifier(stamp.hash), octets(&stamp.hash.of(message))]);
             let serial = serial(message);
             let time = generalized_time(at);
             sequence(&[integer(&[1]), oid(POLICY), imprint, serial, time])
@@ -123,13 +119,13 @@ impl Stamper {
             false => (&self.key, serial(&self.key.spki())),
         };
         let certificates = match stamp.embed {
-            true => context(0, &[self.leaf_der.clone()]),
+            true => context(0, std::slice::from_ref(&self.leaf_der)),
             false => context(0, &[]),
         };
         let signer = self.signer(key, number, &signed);
         let content = sequence(&[
             integer(&[3]),
-            set(&[sha256_identifier(Hash::Sha256)]),
+            set(&[hash_identifier(Hash::Sha256)]),
             sequence(&[oid(TST_INFO), context(0, &[octets(&shown)])]),
             certificates,
             set(&[signer]),
@@ -153,7 +149,7 @@ impl Stamper {
         sequence(&[
             integer(&[1]),
             sequence(&[name(&self.root), number]),
-            sha256_identifier(Hash::Sha256),
+            hash_identifier(Hash::Sha256),
             context_set(0, &attributes),
             key.algorithm(),
             octets(&signature),

@@ -363,7 +363,7 @@ fn entries() -> Vec<Fault> {
             LogEntryMismatch,
             |draft| {
                 draft.body(|body| {
-                    replace(body, &["signature", "sig"], &|text| swap_end(text));
+                    alter(body, &SIGNATURES);
                 })
             },
         )
@@ -398,7 +398,7 @@ fn entries() -> Vec<Fault> {
         ]),
         Fault::made(Logged, "entry of another hash", LogEntryMismatch, |draft| {
             draft.body(|body| {
-                replace(body, &["value", "digest"], &|text| swap_end(text));
+                alter(body, &DIGESTS);
             })
         }),
         Fault::found(
@@ -455,30 +455,30 @@ fn other_log(id: &Value) -> Value {
     logs[position.unwrap() + 1]["logId"]["keyId"].clone()
 }
 
-/// Changes texts under these names, wherever they lie.
-fn replace(value: &mut Value, names: &[&str], change: &dyn Fn(&str) -> String) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields.iter_mut() {
-                match value {
-                    Value::String(text)
-                        if names.contains(&name.as_str())
-                            || (name == "content" && names.contains(&"signature")) =>
-                    {
-                        *text = change(text);
-                        return;
-                    }
-                    value => replace(value, names, change),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|one| replace(one, names, change)),
-        _ => {}
-    }
+/// Where entries of each kind hold the signature.
+const SIGNATURES: [&str; 4] = [
+    "/spec/signature/content",
+    "/spec/signatures/0/signature",
+    "/spec/content/envelope/signatures/0/sig",
+    "/spec/hashedRekordV002/signature/content",
+];
+/// Where entries of each kind hold the hash of what was signed.
+const DIGESTS: [&str; 4] = [
+    "/spec/data/hash/value",
+    "/spec/payloadHash/value",
+    "/spec/content/payloadHash/value",
+    "/spec/hashedRekordV002/data/digest",
+];
+
+/// Changes one character of the text at the one of these places that the entry has.
+fn alter(body: &mut Value, places: &[&str]) {
+    let found = places.iter().find(|place| body.pointer(place).is_some());
+    let value = body.pointer_mut(found.unwrap()).unwrap();
+    *value = json!(altered(value.as_str().unwrap()));
 }
 
-/// The text with two of its characters in the middle swapped for others of the same alphabet.
-fn swap_end(text: &str) -> String {
+/// The text with another character in its middle, of the alphabets of both hex and base64.
+fn altered(text: &str) -> String {
     let middle = text.len() / 2;
     let other = match text.as_bytes()[middle] {
         b'0' => "1",

@@ -8,6 +8,10 @@
     clippy::print_stdout,
     reason = "a test fails where what it judges cannot be made, and says how much it judged"
 )]
+#![allow(
+    clippy::too_many_lines,
+    reason = "a table has as many lines as it has rows"
+)]
 
 mod certificate;
 mod content;

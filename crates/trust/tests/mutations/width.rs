@@ -66,7 +66,8 @@ fn logs_of_either_version_and_key_are_admitted_and_counted_once_each() {
         draft.timestamps(1)
     };
     let few = Some(Reason::LogsTooFew);
-    let cases: [(&[(Log, usize)], u32, Option<Reason>); 8] = [
+    type Logs = &'static [(Log, usize)];
+    let cases: [(Logs, u32, Option<Reason>); 8] = [
         (&[(Log::V1, 0)], 1, None),
         (&[(Log::V1Proof, 0)], 1, None),
         (&[(Log::V2, 0)], 1, None),
