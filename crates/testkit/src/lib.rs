@@ -11,5 +11,6 @@
 pub mod git;
 pub mod registry;
 pub mod signed;
+pub mod signer;
 pub mod tuf;
 pub mod world;

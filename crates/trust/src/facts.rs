@@ -260,11 +260,35 @@ impl Seen {
             return Err(fail(Reason::LogUnknown, detail));
         }
         let promised = entry.inclusion_promise.is_some();
+        let is_v2 = entry.kind_version == KindVersion::HashedRekordV002;
+        let own = entry.integrated_time.filter(|_| promised && !is_v2);
+        // An entry without a time of its own was made when the timestamps were.
+        let times = own
+            .as_ref()
+            .map_or(self.times.as_slice(), std::slice::from_ref);
+        if !root.log_in_force(id.as_bytes(), times) {
+            let times: Vec<_> = times.iter().map(ToString::to_string).collect();
+            let when = match times.is_empty() {
+                true => "today, and nothing proves an earlier time".to_owned(),
+                false => times.join(", "),
+            };
+            let detail = format!("the trust root does not know log {name} at {when}");
+            return Err(fail(Reason::LogUnknown, detail));
+        }
         match &entry.inclusion_proof {
             Some(proof) => {
                 let checkpoint = proof.checkpoint.checkpoint();
-                if !checkpoint.is_some_and(|one| root.log_signed(id.as_bytes(), one)) {
+                let Some(checkpoint) = checkpoint.filter(|one| root.log_signed(id.as_bytes(), one))
+                else {
                     let detail = format!("the checkpoint is not one of log {name}");
+                    return Err(fail(Reason::LogProofInvalid, detail));
+                };
+                // The verifier compares the roots alone. Rekor v2 has the size in its checkpoint only.
+                let (size, signed) = (proof.tree_size, checkpoint.tree_size());
+                if !is_v2 && size != signed {
+                    let detail = format!(
+                        "the proof is for {size} entries of log {name}, its checkpoint for {signed}"
+                    );
                     return Err(fail(Reason::LogProofInvalid, detail));
                 }
                 self.proofs.insert(name.clone());
@@ -275,9 +299,7 @@ impl Seen {
             }
             None => {}
         }
-        if promised && entry.kind_version != KindVersion::HashedRekordV002 {
-            self.times.extend(entry.integrated_time);
-        }
+        self.times.extend(own);
         self.promises.insert(name);
         Ok(())
     }
@@ -337,7 +359,8 @@ fn nothing() -> Failure {
 fn explain(error: &Error, seen: &Seen) -> Failure {
     let reason = match error {
         Error::SignatureInvalid(_) => Reason::SignatureInvalid,
-        Error::ArtifactMismatch(_) => Reason::SubjectMismatch,
+        // Statement and message digest were compared with the subject before, so it is the entry's hash.
+        Error::ArtifactMismatch(_) => Reason::LogEntryMismatch,
         Error::Certificate(CertificateError::Malformed(_)) => Reason::CertificateInvalid,
         Error::Certificate(CertificateError::Sct(_)) => Reason::SctInvalid,
         Error::Certificate(
@@ -360,6 +383,9 @@ fn explain(error: &Error, seen: &Seen) -> Failure {
         ) if !seen.aside.is_empty() => return seen.aside.first().cloned().unwrap_or_else(nothing),
         Error::Timestamp(TimestampError::NoVerifiedTimestamp(_))
         | Error::Bundle(BundleError::MissingSigningTimeEvidence) => return nothing(),
+        Error::Bundle(BundleError::MissingInclusionPromise(_)) if seen.is_nothing() => {
+            return nothing();
+        }
         Error::Timestamp(_) => Reason::TimestampInvalid,
         Error::Bundle(
             BundleError::MissingInclusionProof(_) | BundleError::MissingInclusionPromise(_),

@@ -21,6 +21,7 @@ use sigstore_verify::types::{
 use crate::failure::Failure;
 use crate::key::blocks;
 use crate::signed::{Signed, Statement, elsewhere, malformed, statement};
+use crate::strict::unambiguous;
 
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
@@ -92,8 +93,11 @@ pub(crate) fn simple_signing(
     annotations: &Annotations,
     subject: Digest,
 ) -> Result<Signed, Failure> {
-    let read: Payload = serde_json::from_slice(payload)
-        .map_err(|error| malformed(format!("the payload cannot be read: {error}")))?;
+    let bad = |problem: &dyn std::fmt::Display| {
+        malformed(format!("the payload cannot be read: {problem}"))
+    };
+    unambiguous(payload).map_err(|problem| bad(&problem))?;
+    let read: Payload = serde_json::from_slice(payload).map_err(|error| bad(&error))?;
     if !PAYLOAD_TYPES.contains(&read.critical.kind.as_str()) {
         let detail = format!("the payload is of type `{}`", read.critical.kind);
         return Err(malformed(detail));
@@ -122,8 +126,11 @@ pub(crate) fn envelope(
     annotations: &Annotations,
     subject: Digest,
 ) -> Result<(Bundle, Statement), Failure> {
-    let envelope: DsseEnvelope = serde_json::from_slice(envelope)
-        .map_err(|error| malformed(format!("the envelope cannot be read: {error}")))?;
+    let bad = |problem: &dyn std::fmt::Display| {
+        malformed(format!("the envelope cannot be read: {problem}"))
+    };
+    unambiguous(envelope).map_err(|problem| bad(&problem))?;
+    let envelope: DsseEnvelope = serde_json::from_slice(envelope).map_err(|error| bad(&error))?;
     let statement = statement(&envelope.payload_type, envelope.payload.as_bytes(), subject)?;
     let bundle = rewrapped(annotations, SignatureContent::DsseEnvelope(envelope))?;
     Ok((bundle, statement))
@@ -194,6 +201,7 @@ fn log_entry(annotations: &Annotations) -> Result<Option<TransparencyLogEntry>, 
             "annotation `{LOG_BUNDLE}` cannot be read: {problem}"
         ))
     };
+    unambiguous(text.as_bytes()).map_err(|problem| bad(&problem))?;
     let bundle: LogBundle = serde_json::from_str(text).map_err(|error| bad(&error))?;
     let LogBundle {
         signed_entry_timestamp,

@@ -61,6 +61,7 @@ mod policy;
 #[cfg(feature = "root")]
 pub mod root;
 mod signed;
+mod strict;
 mod trust_root;
 mod verdict;
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sigstore_verify::types::{Bundle, SignatureContent, VerificationMaterialContent};
 
 use crate::failure::{Failure, Stage};
-use crate::legacy;
+use crate::{legacy, strict};
 
 /// The predicate type that cosign's `sign` writes: a signature, and no attestation.
 const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -126,8 +126,11 @@ impl Failure {
 
 fn bundle(bytes: &[u8], subject: Digest) -> Result<Signed, Failure> {
     let text = std::str::from_utf8(bytes).map_err(|_| malformed("the bundle is not UTF-8"))?;
-    let bundle = Bundle::from_json(text)
-        .map_err(|error| malformed(format!("the bundle cannot be read: {error}")))?;
+    let bad = |problem: &dyn std::fmt::Display| {
+        malformed(format!("the bundle cannot be read: {problem}"))
+    };
+    strict::bundle(bytes).map_err(|problem| bad(&problem))?;
+    let bundle = Bundle::from_json(text).map_err(|error| bad(&error))?;
     let statement = match &bundle.content {
         SignatureContent::DsseEnvelope(envelope) => {
             statement(&envelope.payload_type, envelope.payload.as_bytes(), subject)?
@@ -159,8 +162,11 @@ pub(crate) fn statement(
         let detail = format!("payloads of type `{payload_type}` are not read");
         return Err(malformed(detail).with(Reason::EvidenceUnsupported));
     }
-    let statement: InToto = serde_json::from_slice(payload)
-        .map_err(|error| malformed(format!("the statement cannot be read: {error}")))?;
+    let bad = |problem: &dyn std::fmt::Display| {
+        malformed(format!("the statement cannot be read: {problem}"))
+    };
+    strict::unambiguous(payload).map_err(|problem| bad(&problem))?;
+    let statement: InToto = serde_json::from_slice(payload).map_err(|error| bad(&error))?;
     if !STATEMENTS.contains(&statement.kind.as_str()) {
         let detail = format!("statements of type `{}` are not read", statement.kind);
         return Err(malformed(detail).with(Reason::EvidenceUnsupported));

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use sealift_core::digest::Digest;
 use sealift_core::limits::TRUST_MATERIAL_BYTES_MAX;
 use sealift_core::notice::Notice;
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 use sigstore_verify::Verifier;
 use sigstore_verify::crypto::VerificationKey;
 use sigstore_verify::trust_root::TrustedRoot;
-use sigstore_verify::types::{Checkpoint, TsaAuthority};
+use sigstore_verify::types::{Checkpoint, TimeRange, TsaAuthority};
 
 /// The lists of a root, each with what a message calls its entries.
 const LISTS: [(&str, &str); 4] = [
@@ -27,9 +28,15 @@ const LISTS: [(&str, &str); 4] = [
 /// A trust root, ready to verify with.
 pub struct TrustRoot {
     verifier: Verifier,
-    logs: BTreeMap<Vec<u8>, VerificationKey>,
+    logs: BTreeMap<Vec<u8>, Log>,
     timestamp_authorities: Vec<(Digest, TsaAuthority)>,
     hash: Digest,
+}
+
+/// A transparency log: its key, and when that was in force.
+struct Log {
+    key: VerificationKey,
+    window: Option<TimeRange>,
 }
 
 /// Why bytes are no trust root.
@@ -96,7 +103,9 @@ impl TrustRoot {
         let (root, verifier) = usable(kept).map_err(|problem| unreadable(&problem))?;
         let logs = root.tlogs.iter().filter_map(|log| {
             let key = VerificationKey::from_spki(&log.public_key.raw_bytes).ok()?;
-            Some((log.log_id.key_id.as_bytes().to_vec(), key))
+            let window = log.public_key.valid_for;
+            let id = log.log_id.key_id.as_bytes().to_vec();
+            Some((id, Log { key, window }))
         });
         let authorities = root.tsa_authorities().into_iter();
         let read = Self {
@@ -125,12 +134,28 @@ impl TrustRoot {
         self.logs.contains_key(id)
     }
 
+    /// Whether the key of the log of this id was in force at all of `times`. Where no time is proven, a key
+    /// that was taken out of use may have been stolen since, so it proves nothing any more.
+    pub(crate) fn log_in_force(&self, id: &[u8], times: &[Timestamp]) -> bool {
+        self.logs
+            .get(id)
+            .is_some_and(|log| match (log.window, times) {
+                (None, _) => true,
+                (Some(window), []) => window.end.is_none(),
+                (Some(window), times) => times.iter().all(|time| window.contains(*time)),
+            })
+    }
+
     /// Whether the log of this id signed a checkpoint. The id beside a proof is signed by nobody, so it
     /// is believed only if its own key made the checkpoint.
     pub(crate) fn log_signed(&self, id: &[u8], checkpoint: &Checkpoint) -> bool {
-        self.logs.get(id).is_some_and(|key| {
+        self.logs.get(id).is_some_and(|log| {
             let mut signatures = checkpoint.signatures().iter();
-            signatures.any(|one| key.verify(checkpoint.signed_data(), &one.signature).is_ok())
+            signatures.any(|one| {
+                log.key
+                    .verify(checkpoint.signed_data(), &one.signature)
+                    .is_ok()
+            })
         })
     }
 

@@ -1,5 +1,6 @@
 //! Image layouts: every folder that real tools made, and folders that lie.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -9,7 +10,9 @@ use sealift_core::evidence::{Evidence, Form, Way};
 use sealift_core::limits;
 use sealift_core::reason::Reason;
 use sealift_registry::Layout;
+use sealift_testkit::registry::image::{self, ImageSpec};
 use sealift_testkit::signed;
+use sealift_testkit::signer::{self, Identity, Key, KeyKind, Log, Shape, Sigstore};
 use serde_json::{Value, json};
 
 fn layout(name: &str) -> (Layout, Digest) {
@@ -69,6 +72,39 @@ fn every_signed_layout_gives_what_its_description_says() {
         assert_eq!(found, expected, "{name}");
         assert_eq!(evidence.items.len(), found.iter().sum::<usize>(), "{name}");
     }
+}
+
+#[test]
+fn a_layout_that_testkit_wrote_gives_the_evidence_that_was_signed() {
+    let sigstore = Sigstore::new("layout");
+    let key = Key::seeded(KeyKind::P256, "layout");
+    let image = image::image(&ImageSpec::default());
+    let subject: Digest = image.manifest.digest.parse().unwrap();
+    let keyless = || {
+        let workflow = Identity::github("acme/shop", "release.yml", "refs/tags/v1");
+        sigstore.keyless(workflow).subject(subject).log(Log::V1)
+    };
+    let forms = [
+        keyless().form(),
+        keyless().simple_signing().form(),
+        sigstore
+            .keyed(&key)
+            .subject(subject)
+            .shape(Shape::Legacy)
+            .form(),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    signer::write_layout(folder.path(), "v1", &image, &forms);
+    let layout = Layout::open(folder.path()).unwrap();
+    assert_eq!(layout.resolve(Some("v1")).unwrap(), subject);
+    let found = layout.evidence(subject);
+    assert_eq!(found.gaps, []);
+    let read = |evidence: &Evidence| {
+        let items = evidence.items.iter();
+        let items = items.map(|item| (item.place.way, item.place.manifest, item.form.clone()));
+        items.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(read(&found), read(&signer::evidence(subject, &forms)));
 }
 
 #[test]
