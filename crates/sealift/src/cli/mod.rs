@@ -115,16 +115,6 @@ pub fn main(cli: Cli) -> Exit {
         result
     });
     result.unwrap_or_else(|error| {
-        // Whoever reads has seen enough, as `| head` has.
-        let io = error
-            .chain()
-            .filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-        if io
-            .into_iter()
-            .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
-        {
-            return Exit::Done;
-        }
         let _ = writeln!(anstream::stderr(), "error: {error:#}");
         Exit::Failed
     })

@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Parser as _;
 use sealift_core::event::Decision;
+use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::cli::options::{CycleOptions, GitOptions, RegistryOptions, SourceOptions};
+use crate::cli::options::{
+    CycleOptions, GitOptions, OutputFormat, OutputOptions, RegistryOptions, SourceOptions,
+};
 use crate::engine::{Engine, Mode, Options};
 use crate::exit::Exit;
 use crate::layout_server::{self, Faults};
-use crate::output::{DIM, HEADING};
+use crate::output::{DIM, HEADING, ignore_closed_pipe, json_document};
 use crate::pipeline::report::Report;
 use crate::render;
 use world::World;
@@ -30,6 +33,8 @@ pub struct DemoArguments {
     /// Lay the world out, serve its registry until interrupted, and leave the running to you
     #[arg(long)]
     serve: bool,
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 /// Options with their defaults, as `run` takes them.
@@ -57,49 +62,60 @@ pub async fn run(arguments: DemoArguments) -> anyhow::Result<Exit> {
         cut_short: [world::CUT_SHORT.to_owned()].into(),
     };
     let server = layout_server::serve(world.registry(), faults, listener);
-    let mut out = anstream::stdout();
-    writeln!(
-        out,
-        "{HEADING}A small world{HEADING:#} in {}\n",
-        world.folder.display()
-    )?;
-    writeln!(
-        out,
-        "  applications/    five Argo CD Applications, as `-f` reads them"
-    )?;
-    writeln!(
-        out,
-        "  policies/        what must hold before an image of acme/checkout is written"
-    )?;
-    writeln!(
-        out,
-        "  gitops.git       the Git repository that Argo CD would deploy from"
-    )?;
-    writeln!(
-        out,
-        "  registry/        images; a registry on loopback serves them\n"
-    )?;
+    let json = arguments.output.output == OutputFormat::Json;
     let shown = command_line(&world);
+    if !json || arguments.serve {
+        let text = introduction(&world, &shown, arguments.serve);
+        show(&text)?;
+    }
     if arguments.serve {
-        writeln!(
-            out,
-            "The registry serves until Ctrl-C. In another terminal:\n\n  {shown}\n"
-        )?;
-        out.flush()?;
         tokio::select! {
             served = server => served?,
             signal = tokio::signal::ctrl_c() => signal?,
         }
         return Ok(Exit::Done);
     }
-    writeln!(out, "{DIM}${DIM:#} {shown}\n")?;
     let server = tokio::spawn(server);
     let report = cycle(&world).await?;
     server.abort();
-    render::report(&mut out, &report, true)?;
-    commit(&mut out, &world)?;
-    look_further(&mut out, &world)?;
+    let mut text = Vec::new();
+    if json {
+        let folder = world.folder.display().to_string();
+        let whole = json!({ "folder": folder, "command": shown, "report": report });
+        json_document(&mut text, &whole)?;
+    } else {
+        render::report(&mut text, &report, true)?;
+        commit(&mut text, &world)?;
+        look_further(&mut text, &world)?;
+    }
+    show(&text)?;
     as_promised(&report)
+}
+
+/// Prints, and does not mind a reader that has seen enough.
+fn show(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = anstream::stdout();
+    Ok(ignore_closed_pipe(
+        out.write_all(text).and_then(|()| out.flush()),
+    )?)
+}
+
+fn introduction(world: &World, command: &str, serve: bool) -> Vec<u8> {
+    let folder = world.folder.display();
+    let mut text = format!(
+        "{HEADING}A small world{HEADING:#} in {folder}\n\n  \
+         applications/    five Argo CD Applications, as `-f` reads them\n  \
+         policies/        what must hold before an image of acme/checkout is written\n  \
+         gitops.git       the Git repository that Argo CD would deploy from\n  \
+         registry/        images; a registry on loopback serves them\n\n"
+    );
+    text += &match serve {
+        true => {
+            format!("The registry serves until Ctrl-C. In another terminal:\n\n  {command}\n\n")
+        }
+        false => format!("{DIM}${DIM:#} {command}\n\n"),
+    };
+    text.into_bytes()
 }
 
 fn command_line(world: &World) -> String {

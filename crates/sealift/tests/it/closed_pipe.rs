@@ -47,6 +47,8 @@ fn a_reader_that_leaves_ends_no_command_with_an_error() {
         with_source(&["plan"]),
         with_source(&["plan", "--output", "json"]),
         with_source(&["explain", "argocd/shop"]),
+        plain(&["demo", &path("demo")]),
+        plain(&["demo", &path("demo"), "--output", "json"]),
     ];
     for command in commands {
         let mut child = sealift()
