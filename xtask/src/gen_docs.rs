@@ -63,8 +63,14 @@ fn pages(root: &Path) -> Result<Vec<(String, String)>> {
         ),
     ];
     let policies = sealift_core::promotion::schema::crds();
-    let policies = policies.into_iter().map(|(name, crd)| (name, crd, "promotion::spec"));
-    let updater = (image_updater::FILE_NAME, image_updater::crd(), "image_updater::spec");
+    let policies = policies
+        .into_iter()
+        .map(|(name, crd)| (name, crd, "promotion::spec"));
+    let updater = (
+        image_updater::FILE_NAME,
+        image_updater::crd(),
+        "image_updater::spec",
+    );
     for (name, crd, module) in policies.chain([updater]) {
         let text = serde_saphyr::to_string(&crd)?;
         let head = format!(
