@@ -7,7 +7,7 @@
 //! Settings of Argo CD Image Updater keep its tolerance, with notices; our own are strict.
 
 pub mod annotations;
-mod keys;
+pub(crate) mod keys;
 pub mod own;
 mod write_back;
 

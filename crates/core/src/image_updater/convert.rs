@@ -5,12 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Value, json};
+
 use super::read::ImageUpdater;
 use super::spec::{
     ApplicationRef, CommonUpdateSettings, GitConfig, HelmTarget, ImageConfig, KustomizeTarget,
     ManifestTarget, WriteBackConfig,
 };
+use super::{API_VERSION, KIND};
+use crate::limits::APPLICATION_REFS_MAX;
 use crate::manifest::Metadata;
+use crate::settings::keys::{OWN_APPLICATION, OWN_IMAGE};
 use crate::settings::{
     CommonSettings, ImageSettings, OWN_PREFIX, PEER_PREFIX, Settings, WriteBackSettings, Written,
 };
@@ -84,6 +89,54 @@ pub fn to_annotations(settings: &Settings) -> Converted<BTreeMap<String, String>
     }
 }
 
+/// Objects `namespace/NAME` with these references, as many as their bound asks for.
+#[must_use]
+pub fn objects(namespace: &str, name: &str, references: &[ApplicationRef]) -> Vec<Value> {
+    let chunks = (1_usize..).zip(references.chunks(APPLICATION_REFS_MAX));
+    let object = |(number, chunk): (usize, &[ApplicationRef])| {
+        let name = match number {
+            1 => name.to_owned(),
+            number => format!("{name}-{number}"),
+        };
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": { "applicationRefs": chunk },
+        })
+    };
+    chunks.map(object).collect()
+}
+
+/// Our own annotations of an object and of an Application that it follows, as the Application alone
+/// would say them.
+#[must_use]
+pub fn own_annotations(
+    settings: &Settings,
+    updater: &ImageUpdater,
+    application: &Metadata,
+) -> BTreeMap<String, String> {
+    let own = updater.annotations.iter().chain(&application.annotations);
+    let about = |key: &str| {
+        key.strip_prefix(OWN_PREFIX)
+            .is_some_and(|name| is_about(name, settings))
+    };
+    own.filter(|(key, _)| about(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+/// Whether one of our settings is about the Application or one of its images.
+fn is_about(name: &str, settings: &Settings) -> bool {
+    let whole = OWN_APPLICATION.contains(&name);
+    let aliases = settings
+        .images
+        .iter()
+        .filter_map(|image| image.alias.as_deref());
+    let mut rests = aliases.filter_map(|alias| name.strip_prefix(alias)?.strip_prefix('.'));
+    whole || rests.any(|rest| OWN_IMAGE.contains(&rest))
+}
+
 /// The settings of an Application under an `ImageUpdater` by the names that annotations have, for
 /// records and for people.
 #[must_use]
@@ -98,26 +151,9 @@ pub fn as_written(
     };
     writer.whole(settings);
     let mut made = writer.made;
-    let known = |name: &str| {
-        let aliases = settings
-            .images
-            .iter()
-            .filter_map(|image| image.alias.as_deref());
-        let mut aliases = aliases.chain([
-            "update-strategy",
-            "extract",
-            "allow-downgrade",
-            "commit-per",
-        ]);
-        aliases.any(|alias| {
-            name.strip_prefix(alias)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    };
-    let own = updater.annotations.iter().chain(&application.annotations);
-    for (key, value) in own {
-        if let Some(name) = key.strip_prefix(OWN_PREFIX).filter(|name| known(name)) {
-            made.insert(name.to_owned(), value.clone());
+    for (key, value) in own_annotations(settings, updater, application) {
+        if let Some(name) = key.strip_prefix(OWN_PREFIX) {
+            made.insert(name.to_owned(), value);
         }
     }
     made
