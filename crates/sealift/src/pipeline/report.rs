@@ -1,5 +1,7 @@
 //! What a cycle did, as values. Events, terminal and JSON are rendered from these, so they cannot disagree.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sealift_core::event::{Cause, Considered, Cycle, Decision, MaskedUrl, PushResult};
 use sealift_core::image_updater::ImageUpdaterId;
@@ -24,6 +26,9 @@ pub struct Report {
     /// What is to be said on each ImageUpdater.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_updaters: Vec<UpdaterReport>,
+    /// Where in `image_updaters` each stands.
+    #[serde(skip)]
+    updater_places: BTreeMap<ImageUpdaterId, usize>,
     /// The closing numbers.
     pub cycle: Cycle,
 }
@@ -130,11 +135,18 @@ impl Report {
         self.cycle.errors > 0 || self.cycle.incomplete > 0
     }
 
+    /// Begins the report of an ImageUpdater.
+    pub(super) fn add_updater(&mut self, updater: UpdaterReport) {
+        let place = self.image_updaters.len();
+        self.updater_places
+            .insert(updater.image_updater.clone(), place);
+        self.image_updaters.push(updater);
+    }
+
     /// The report of an ImageUpdater.
     pub(super) fn updater(&mut self, id: &ImageUpdaterId) -> Option<&mut UpdaterReport> {
-        self.image_updaters
-            .iter_mut()
-            .find(|one| one.image_updater == *id)
+        let place = self.updater_places.get(id)?;
+        self.image_updaters.get_mut(*place)
     }
 
     /// Adds the decision about an image to the ImageUpdater that asked for it.

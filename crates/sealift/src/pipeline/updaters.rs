@@ -98,7 +98,7 @@ impl Updaters {
             });
             cycle.failure = Some(detail);
         }
-        report.image_updaters.push(UpdaterReport {
+        report.add_updater(UpdaterReport {
             image_updater: id.clone(),
             origin: origin.clone(),
             status: status.clone(),

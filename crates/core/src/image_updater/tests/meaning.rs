@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 use super::{application, context, object, parsed, read};
 use crate::application::{Application, ApplicationId, SettingsOrigin, parse_annotated};
 use crate::image_updater::{ImageUpdater, ImageUpdaterId};
+use crate::manifest::ApplicationManifest;
 use crate::reason::Reason;
 use crate::settings::own::CommitPer;
 use crate::settings::{GitCredentialSource, Method};
 use crate::strategy::Strategy;
+
+const PREFIX: &str = "argocd-image-updater.argoproj.io";
 
 fn followed(spec: Value) -> Application {
     parsed(read(spec), &application("shop", json!({}), json!({})))
@@ -49,10 +52,10 @@ fn essence(application: &Application) -> String {
     )
 }
 
-#[test]
-fn an_application_is_the_same_by_annotations_and_by_an_image_updater() {
-    let prefix = "argocd-image-updater.argoproj.io";
-    let annotated = application(
+/// An Application that says everything by annotations.
+fn annotated() -> ApplicationManifest {
+    let prefix = PREFIX;
+    application(
         "shop",
         json!({}),
         json!({
@@ -74,12 +77,12 @@ fn an_application_is_the_same_by_annotations_and_by_an_image_updater() {
             "sealift.dev/web.helm.image-digest": "image.digest",
             "sealift.dev/commit-per": "branch",
         }),
-    );
-    let by_annotations = parse_annotated(&annotated, &context())
-        .unwrap()
-        .application
-        .unwrap();
-    let mut object = object(
+    )
+}
+
+/// The same by an object.
+fn saying_the_same() -> Value {
+    object(
         "all",
         json!({
             "writeBackConfig": { "method": "git:secret:argocd/creds", "gitConfig": {
@@ -101,7 +104,18 @@ fn an_application_is_the_same_by_annotations_and_by_an_image_updater() {
                 ],
             }],
         }),
-    );
+    )
+}
+
+#[test]
+fn an_application_is_the_same_by_annotations_and_by_an_image_updater() {
+    let prefix = PREFIX;
+    let annotated = annotated();
+    let by_annotations = parse_annotated(&annotated, &context())
+        .unwrap()
+        .application
+        .unwrap();
+    let mut object = saying_the_same();
     object["metadata"]["annotations"] = json!({
         "sealift.dev/web.helm.image-digest": "other", "sealift.dev/commit-per": "branch" });
     let updater = ImageUpdater::read(&object, "argocd").unwrap();

@@ -28,129 +28,124 @@ fn first(spec: Value) -> (String, String) {
     (error.field.clone(), error.message.clone())
 }
 
+/// One reference with one image that is written to this target.
+fn target(target: Value) -> Value {
+    with(json!({ "images": [{ "alias": "a", "imageName": "n", "manifestTargets": target }] }))
+}
+
+/// One reference that asks for this pull request.
+fn request(request: Value) -> Value {
+    with(json!({ "writeBackConfig": { "method": "git", "gitConfig": { "pullRequest": request } } }))
+}
+
+/// Each spec is refused for the field, which stands below the first reference.
+fn refused(cases: impl IntoIterator<Item = (Value, &'static str)>) {
+    for (spec, field) in cases {
+        let field = format!("spec.applicationRefs[0]{field}");
+        assert_eq!(first(spec.clone()).0, field, "{spec}");
+    }
+}
+
 #[test]
-fn what_an_api_server_refuses_is_refused_with_its_field() {
-    let target = |target: Value| {
-        with(json!({ "images": [{ "alias": "a", "imageName": "n", "manifestTargets": target }] }))
-    };
-    let at = "spec.applicationRefs[0]";
-    let targets = format!("{at}.images[0].manifestTargets");
-    let request = |request: Value| {
-        with(
-            json!({ "writeBackConfig": { "method": "git", "gitConfig": { "pullRequest": request } } }),
-        )
-    };
-    let request_at = format!("{at}.writeBackConfig.gitConfig.pullRequest");
-    let label = "x".repeat(256);
-    for (spec, field) in [
-        (json!({}), "spec.applicationRefs".to_owned()),
-        (
-            json!({ "applicationRefs": [] }),
-            "spec.applicationRefs".to_owned(),
-        ),
+fn a_reference_that_an_api_server_refuses_is_refused_with_its_field() {
+    let long = "x".repeat(5_000);
+    refused([
         (
             json!({ "applicationRefs": [{ "images": [image("a")] }] }),
-            format!("{at}.namePattern"),
+            ".namePattern",
         ),
-        (
-            with(json!({ "namePattern": 1 })),
-            format!("{at}.namePattern"),
-        ),
-        (
-            with(json!({ "namePattern": "[" })),
-            format!("{at}.namePattern"),
-        ),
-        (
-            with(json!({ "namePattern": "x".repeat(5_000) })),
-            format!("{at}.namePattern"),
-        ),
-        (with(json!({ "images": [] })), at.to_owned()),
-        (with(json!({ "images": null })), at.to_owned()),
-        (
-            with(json!({ "images": [image("-a")] })),
-            format!("{at}.images[0].alias"),
-        ),
+        (with(json!({ "namePattern": 1 })), ".namePattern"),
+        (with(json!({ "namePattern": "[" })), ".namePattern"),
+        (with(json!({ "namePattern": long })), ".namePattern"),
+        (with(json!({ "images": [] })), ""),
+        (with(json!({ "images": null })), ""),
+        (with(json!({ "images": [image("-a")] })), ".images[0].alias"),
         (
             with(json!({ "images": [image("a/b")] })),
-            format!("{at}.images[0].alias"),
+            ".images[0].alias",
         ),
         (
             with(json!({ "images": [image("a"), image("a")] })),
-            format!("{at}.images[1].alias"),
+            ".images[1].alias",
         ),
         (
             with(json!({ "images": [{ "alias": "a" }] })),
-            format!("{at}.images[0].imageName"),
+            ".images[0].imageName",
         ),
+        (with(json!({ "useAnnotations": "yes" })), ".useAnnotations"),
         (
-            with(json!({ "useAnnotations": "yes" })),
-            format!("{at}.useAnnotations"),
+            with(json!({ "labelSelectors": { "matchLabels": { "a": true } } })),
+            ".labelSelectors.matchLabels[\"a\"]",
         ),
-        (
-            json!({ "applicationRefs": [with(json!({}))["applicationRefs"][0], with(json!({}))["applicationRefs"][0]] }),
-            "spec.applicationRefs[1].namePattern".to_owned(),
-        ),
+    ]);
+    let twice = with(json!({}))["applicationRefs"][0].clone();
+    for (references, field) in [
+        (json!(null), "spec.applicationRefs"),
+        (json!([]), "spec.applicationRefs"),
+        (json!([twice, twice]), "spec.applicationRefs[1].namePattern"),
+    ] {
+        assert_eq!(first(json!({ "applicationRefs": references })).0, field);
+    }
+}
+
+#[test]
+fn settings_that_an_api_server_refuses_are_refused_with_their_field() {
+    let common = |settings: Value| with(json!({ "commonUpdateSettings": settings }));
+    let verification = |block: Value| with(json!({ "imagesVerification": block }));
+    refused([
         (
             with(json!({ "writeBackConfig": { "method": "ftp" } })),
-            format!("{at}.writeBackConfig.method"),
+            ".writeBackConfig.method",
         ),
         (
-            with(json!({ "commonUpdateSettings": { "ignoreTags": "latest" } })),
-            format!("{at}.commonUpdateSettings.ignoreTags"),
+            common(json!({ "ignoreTags": "latest" })),
+            ".commonUpdateSettings.ignoreTags",
         ),
         (
-            with(json!({ "commonUpdateSettings": { "platforms": [1] } })),
-            format!("{at}.commonUpdateSettings.platforms[0]"),
+            common(json!({ "platforms": [1] })),
+            ".commonUpdateSettings.platforms[0]",
         ),
-        (target(json!({})), targets.clone()),
+        (verification(json!({})), ".imagesVerification"),
+        (
+            verification(json!({ "enabled": true })),
+            ".imagesVerification",
+        ),
+        (
+            verification(json!({ "cosignKey": { "key": "k" } })),
+            ".imagesVerification.cosignKey.secretName",
+        ),
+    ]);
+}
+
+#[test]
+fn targets_and_requests_that_an_api_server_refuses_are_refused_with_their_field() {
+    const TARGETS: &str = ".images[0].manifestTargets";
+    const REQUEST: &str = ".writeBackConfig.gitConfig.pullRequest";
+    const LABEL: &str = ".writeBackConfig.gitConfig.pullRequest.labels[0]";
+    let label = "x".repeat(256);
+    refused([
+        (target(json!({})), TARGETS),
         (
             target(json!({ "helm": {}, "kustomize": { "name": "n" } })),
-            targets.clone(),
+            TARGETS,
         ),
         (
             target(json!({ "kustomize": {} })),
-            format!("{targets}.kustomize.name"),
+            ".images[0].manifestTargets.kustomize.name",
         ),
         (
             target(json!({ "plugin": { "tag": "T" } })),
-            format!("{targets}.plugin"),
+            ".images[0].manifestTargets.plugin",
         ),
         (
             target(json!({ "plugin": { "name": "" } })),
-            format!("{targets}.plugin.name"),
+            ".images[0].manifestTargets.plugin.name",
         ),
-        (request(json!({})), request_at.clone()),
-        (
-            request(json!({ "github": {}, "gitlab": {} })),
-            request_at.clone(),
-        ),
-        (
-            request(json!({ "github": {}, "labels": [""] })),
-            format!("{request_at}.labels[0]"),
-        ),
-        (
-            request(json!({ "github": {}, "labels": [label] })),
-            format!("{request_at}.labels[0]"),
-        ),
-        (
-            with(json!({ "imagesVerification": {} })),
-            format!("{at}.imagesVerification"),
-        ),
-        (
-            with(json!({ "imagesVerification": { "enabled": true } })),
-            format!("{at}.imagesVerification"),
-        ),
-        (
-            with(json!({ "imagesVerification": { "cosignKey": { "key": "k" } } })),
-            format!("{at}.imagesVerification.cosignKey.secretName"),
-        ),
-        (
-            with(json!({ "labelSelectors": { "matchLabels": { "a": true } } })),
-            format!("{at}.labelSelectors.matchLabels[\"a\"]"),
-        ),
-    ] {
-        assert_eq!(first(spec.clone()).0, field, "{spec}");
-    }
+        (request(json!({})), REQUEST),
+        (request(json!({ "github": {}, "gitlab": {} })), REQUEST),
+        (request(json!({ "github": {}, "labels": [""] })), LABEL),
+        (request(json!({ "github": {}, "labels": [label] })), LABEL),
+    ]);
 }
 
 #[test]
