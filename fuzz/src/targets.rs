@@ -9,6 +9,7 @@ mod policies;
 mod records;
 mod roots;
 mod settings;
+mod updaters;
 mod wire;
 
 /// One parser of hostile input.
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     target("evidence_manifests", wire::evidence_manifests),
     target("helm_values", files::helm_values),
     target("image_manifests", wire::image_manifests),
+    target("image_updaters", updaters::image_updaters),
     target("listing_pages", wire::listing_pages),
     target("manifests", files::manifests),
     target("names", names::names),

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use sealift_core::image_updater::schema as image_updater;
 use sealift_core::mend::mend;
 use sealift_core::reason::Reason;
 
@@ -61,21 +62,27 @@ fn pages(root: &Path) -> Result<Vec<(String, String)>> {
             policy_schema()?,
         ),
     ];
-    for (name, crd) in sealift_core::promotion::schema::crds() {
+    let policies = sealift_core::promotion::schema::crds();
+    let policies = policies
+        .into_iter()
+        .map(|(name, crd)| (name, crd, "promotion::spec"));
+    let updater = (
+        image_updater::FILE_NAME,
+        image_updater::crd(),
+        "image_updater::spec",
+    );
+    for (name, crd, module) in policies.chain([updater]) {
         let text = serde_saphyr::to_string(&crd)?;
-        pages.push((
-            format!("deploy/crds/{name}"),
-            format!("{GENERATED_YAML}{text}"),
-        ));
+        let head = format!(
+            "# Written by `cargo xtask gen`. Change the types in `sealift_core::{module}`.\n"
+        );
+        pages.push((format!("deploy/crds/{name}"), format!("{head}{text}")));
     }
     Ok(pages)
 }
 
 const GENERATED: &str =
     "<!-- Written by `cargo xtask gen`. Change the code, not this file. -->\n\n";
-
-const GENERATED_YAML: &str =
-    "# Written by `cargo xtask gen`. Change the types in `sealift_core::promotion::spec`.\n";
 
 /// JSON Schema of policies and exceptions.
 fn policy_schema() -> Result<String> {

@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use crate::branch::BranchRule;
 use crate::credential::CredentialSource;
+use crate::image_updater::{Claim, ImageUpdaterId, convert};
 use crate::manifest::{ApplicationManifest, Source};
 use crate::notice::Notice;
 use crate::platform::Platform;
+use crate::promotion::effective::Effective;
 use crate::reference::{ConfiguredImage, Reference};
 use crate::select::Selection;
 use crate::settings::own::CommitPer;
@@ -39,11 +41,46 @@ impl fmt::Display for ApplicationId {
     }
 }
 
+/// Who says how an Application is followed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SettingsOrigin {
+    /// Its own annotations, and nobody else.
+    #[default]
+    Annotations,
+    /// An `ImageUpdater` that selects it.
+    ImageUpdater(ImageUpdaterId),
+    /// Its own annotations, because an `ImageUpdater` that selects it says so.
+    AnnotationsBy(ImageUpdaterId),
+}
+
+impl SettingsOrigin {
+    /// The `ImageUpdater` that selects the Application.
+    #[must_use]
+    pub const fn image_updater(&self) -> Option<&ImageUpdaterId> {
+        match self {
+            Self::Annotations => None,
+            Self::ImageUpdater(id) | Self::AnnotationsBy(id) => Some(id),
+        }
+    }
+}
+
+impl fmt::Display for SettingsOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Annotations => f.write_str("annotations"),
+            Self::ImageUpdater(id) => write!(f, "ImageUpdater {id}"),
+            Self::AnnotationsBy(id) => write!(f, "annotations, by ImageUpdater {id}"),
+        }
+    }
+}
+
 /// An Application that is followed.
 #[derive(Debug, Clone)]
 pub struct Application {
     /// Its name.
     pub id: ApplicationId,
+    /// Who says how it is followed.
+    pub origin: SettingsOrigin,
     /// AppProject.
     pub project: String,
     /// Labels, for commit messages.
@@ -111,6 +148,8 @@ pub struct ImageRule {
     pub pull_secret: Option<CredentialSource>,
     /// Where it is written.
     pub slot: SlotImage,
+    /// What an `ImageUpdater` demands of its signatures, besides all policies.
+    pub verification: Option<Arc<Effective>>,
 }
 
 /// An image whose own settings cannot be used.
@@ -154,17 +193,67 @@ pub fn parse_annotated(manifest: &ApplicationManifest, context: &Context) -> Opt
     let mut notices = annotated.notices;
     let application = annotated.settings.and_then(|settings| {
         parse::Parser {
+            holder: id.to_string(),
             id,
+            origin: SettingsOrigin::Annotations,
             manifest,
             context,
             notices: &mut notices,
         }
-        .application(&settings)
+        .application(&settings, convert::annotations_as_written(metadata))
     });
     Some(Parsed {
         application,
         notices,
     })
+}
+
+/// Parses an Application by the `ImageUpdater` that selects it. The answer is what the same
+/// settings as annotations give.
+#[must_use]
+pub fn parse_claimed(
+    manifest: &ApplicationManifest,
+    claim: &Claim<'_>,
+    context: &Context,
+) -> Parsed {
+    let metadata = &manifest.metadata;
+    let id = ApplicationId {
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone(),
+    };
+    let (updater, rule) = (claim.updater, claim.rule);
+    let mut notices = Vec::new();
+    let by_annotations = rule.reference.use_annotations;
+    let settings = updater.settings(rule, manifest, &mut notices);
+    let (holder, origin) = match by_annotations {
+        true => (
+            id.to_string(),
+            SettingsOrigin::AnnotationsBy(updater.id.clone()),
+        ),
+        false => (
+            updater.label(),
+            SettingsOrigin::ImageUpdater(updater.id.clone()),
+        ),
+    };
+    let application = settings.and_then(|settings| {
+        let written = match by_annotations {
+            true => convert::annotations_as_written(metadata),
+            false => convert::as_written(&settings, updater, metadata),
+        };
+        parse::Parser {
+            holder,
+            id,
+            origin,
+            manifest,
+            context,
+            notices: &mut notices,
+        }
+        .application(&settings, written)
+    });
+    Parsed {
+        application,
+        notices,
+    }
 }
 
 impl Application {

@@ -99,6 +99,17 @@ pub const EVENT_REASONS_MAX: usize = 50;
 pub const ANNOTATION_BYTES_MAX: usize = 256 * 1024;
 /// Images in one `image-list`, in images.
 pub const IMAGES_PER_APPLICATION_MAX: usize = 1_000;
+/// Bytes of one ImageUpdater as JSON. etcd takes requests of 1.5 MiB.
+pub const IMAGE_UPDATER_BYTES_MAX: usize = 1536 * 1024;
+/// Items of `applicationRefs` of one ImageUpdater, in references: each is compared with each Application.
+pub const APPLICATION_REFS_MAX: usize = 1_000;
+/// Things that are said to be wrong with one object, in errors: the first ones are enough to mend it.
+pub const OBJECT_ERRORS_MAX: usize = 50;
+/// Items of `status.images` and of `status.recentUpdates` of one ImageUpdater, in items: they share etcd's 1.5 MiB with the
+/// rest of the object.
+pub const STATUS_ITEMS_MAX: usize = 200;
+/// Names of Applications that one remark lists before it counts the others, in names.
+pub const NAMES_LISTED_MAX: usize = 5;
 /// Bytes of one regular expression after compilation: a hostile pattern must not cost memory.
 pub const REGEX_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one glob or regular expression as written.

@@ -1,13 +1,13 @@
 //! Settings as users wrote them: read and trimmed, each with the place it stands at.
 //!
-//! Here: the common form of all sources of settings (annotations today, a resource later), the
+//! Here: the common form of all sources of settings (annotations, `image_updater`), the
 //! grammar of single values that all of them share, and the errors. Not here: what the values mean
 //! together (`application`).
 //!
 //! Settings of Argo CD Image Updater keep its tolerance, with notices; our own are strict.
 
 pub mod annotations;
-mod keys;
+pub(crate) mod keys;
 pub mod own;
 mod write_back;
 
@@ -16,6 +16,8 @@ use std::sync::Arc;
 use crate::branch::BranchError;
 use crate::credential::CredentialError;
 use crate::extract::ExtractError;
+use crate::image_updater::spec::PullRequest;
+use crate::promotion::cosign_key::ImagesVerification;
 use crate::reason::Reason;
 use crate::reference::ConfiguredImageError;
 use crate::select::SelectionError;
@@ -88,6 +90,10 @@ pub struct ImageSettings {
     pub helm: HelmTarget,
     /// Name of the image in manifests.
     pub kustomize_name: Option<Written<String>>,
+    /// Names of environment variables of a plugin. Only an `ImageUpdater` can set them.
+    pub plugin: PluginTarget,
+    /// Signatures that an `ImageUpdater` demands of it.
+    pub verification: Option<Written<ImagesVerification>>,
     /// Our own settings for this image alone.
     pub own: own::OwnSettings,
     /// The first thing that is wrong with the settings of this image.
@@ -113,6 +119,17 @@ impl HelmTarget {
     }
 }
 
+/// Names of environment variables of a plugin, as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PluginTarget {
+    /// Of the name without tag.
+    pub name: Option<Written<String>>,
+    /// Of the tag.
+    pub tag: Option<Written<String>>,
+    /// Of the whole reference.
+    pub spec: Option<Written<String>>,
+}
+
 /// Where and how to write, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteBackSettings {
@@ -124,6 +141,8 @@ pub struct WriteBackSettings {
     pub branch: Option<Written<String>>,
     /// A write-back target.
     pub target: Option<Written<String>>,
+    /// Changes are to be proposed, not pushed. Only an `ImageUpdater` can ask for it.
+    pub pull_request: Option<Written<PullRequest>>,
 }
 
 /// A setting that cannot be used. It is the error of one Application, or of one image in it.
@@ -199,6 +218,12 @@ pub enum SettingProblem {
     /// A value is longer than any object may hold.
     #[error("the value is longer than {0} bytes")]
     TooLong(usize),
+    /// Pull requests are not made yet, and a push to the base branch is no pull request.
+    #[error("pull requests are not available in this version; nothing was pushed in their place")]
+    PullRequest,
+    /// Signatures are demanded, and no key is named.
+    #[error("signatures are demanded and no key is named; nothing can be trusted")]
+    VerificationKeyMissing,
     /// The Application names no source that can be written to.
     #[error("the Application has no source")]
     NoSource,
@@ -222,6 +247,7 @@ impl SettingError {
             SettingProblem::Target(error) => error.reason(),
             SettingProblem::Credential(error) => error.reason(),
             SettingProblem::NoSource => Reason::ApplicationUnsupported,
+            SettingProblem::PullRequest => Reason::PullRequestNotAvailable,
             _ => Reason::SettingInvalid,
         }
     }

@@ -15,8 +15,8 @@ use sealift_trust::Unverified;
 use sealift_write::Author;
 
 use crate::cli::options::{
-    CommitMethod, CommitPer, CycleOptions, GitOptions, RegistryOptions, SigningMethod,
-    SourceOptions, UnverifiedOption,
+    AnnotationsOption, CommitMethod, CommitPer, CycleOptions, GitOptions, RegistryOptions,
+    SigningMethod, SourceOptions, UnverifiedOption,
 };
 use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
 use crate::metrics::Metrics;
@@ -63,6 +63,7 @@ pub struct Engine {
     policies: Policies,
     commit: CommitSettings,
     argocd_namespace: String,
+    annotations: AnnotationsOption,
     repositories_at_once: usize,
     only: Option<String>,
     unsettled: Vec<OpenIntent>,
@@ -119,6 +120,7 @@ impl Engine {
             policies,
             commit,
             argocd_namespace: options.source.argocd_namespace.clone(),
+            annotations: options.source.annotations,
             repositories_at_once: usize::from(options.cycle.max_concurrent_apps),
             only: None,
             unsettled,
@@ -151,6 +153,7 @@ impl Engine {
             in_force,
             commit: self.commit.clone(),
             argocd_namespace: self.argocd_namespace.clone(),
+            annotations: self.annotations,
             dry_run: self.mode != Mode::Write,
             repositories_at_once: self.repositories_at_once,
             only: self.only.as_deref(),

@@ -5,7 +5,7 @@
 //! what evidence proves (`sealift_trust`).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use sealift_core::digest::Digest;
@@ -39,6 +39,8 @@ pub struct InForce {
     unverified: Unverified,
     set: PolicySet,
     materials: Materials,
+    /// What Applications name themselves, by way of their ImageUpdaters.
+    demanded: OnceLock<Materials>,
     roots: BTreeMap<(String, String), Root>,
     ready: Mutex<BTreeMap<Digest, Arc<Policy>>>,
 }
@@ -125,6 +127,7 @@ impl Policies {
             unverified: self.unverified,
             set,
             materials,
+            demanded: OnceLock::new(),
             roots,
             ready: Mutex::default(),
         };
@@ -210,15 +213,36 @@ impl Policies {
 }
 
 impl InForce {
-    /// What governs an image of an Application.
+    /// Reads the keys that ImageUpdaters demand signatures of, with the namespaces they are in. Once a cycle.
+    pub async fn demand<'a>(
+        &self,
+        objects: &dyn Objects,
+        demands: impl IntoIterator<Item = (&'a Effective, &'a str)>,
+    ) {
+        let wanted = demands
+            .into_iter()
+            .map(|(policy, namespace)| materials::Wanted {
+                policy,
+                namespace,
+                folder: None,
+            });
+        let materials = materials::gather(objects, wanted).await;
+        // A second call in one cycle would have nothing new to say.
+        let _first = self.demanded.set(materials);
+    }
+
+    /// What governs an image of an Application: every policy whose scope it is in, and what its
+    /// ImageUpdater demands.
     #[must_use]
     pub fn governing(
         &self,
         subject: &Subject<'_>,
         image: &Canonical,
+        demand: Option<&Arc<Effective>>,
         now: Timestamp,
     ) -> Arc<Policy> {
-        let governance = self.set.governing(subject, image, now);
+        let mut governance = self.set.governing(subject, image, now);
+        governance.policies.extend(demand.cloned());
         self.ready(governance)
     }
 
@@ -247,7 +271,10 @@ impl InForce {
 
 impl Lookup for InForce {
     fn key(&self, policy: &str, source: &FileSource) -> Result<Arc<[u8]>, String> {
-        material(&self.materials, policy, source)
+        let key = (policy.to_owned(), source.clone());
+        let demanded = self.demanded.get();
+        let demanded = demanded.filter(|demanded| demanded.contains_key(&key));
+        material(demanded.unwrap_or(&self.materials), policy, source)
     }
 
     fn root(&self, policy: &str, spec: &TrustRootSpec) -> Result<Arc<TrustRoot>, (Reason, String)> {

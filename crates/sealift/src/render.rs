@@ -21,7 +21,7 @@ const TAGS_SHOWN_MAX: usize = 50;
 /// The stream refuses it.
 pub fn report(out: &mut impl Write, report: &Report, with_diffs: bool) -> io::Result<()> {
     if !report.considered.is_empty() {
-        let headings = [
+        let mut headings = vec![
             "APPLICATION",
             "IMAGE",
             "GIT WANTS",
@@ -29,15 +29,30 @@ pub fn report(out: &mut impl Write, report: &Report, with_diffs: bool) -> io::Re
             "DECISION",
             "WHY",
         ];
+        // Where all is annotated there is nothing to tell apart.
+        let with_origin = !report.image_updaters.is_empty();
+        if with_origin {
+            headings.insert(2, "FOLLOWED BY");
+        }
         let mut table = Table::with_headings(&headings);
         for entry in &report.considered {
-            table.row(row(&entry.considered()));
+            let considered = entry.considered();
+            let mut row = row(&considered);
+            if with_origin {
+                row.insert(2, Cell::plain(origin(&considered)));
+            }
+            table.row(row);
         }
         table.write(out)?;
         passed_over(out, &report.considered)?;
     }
     changes(out, report, with_diffs)?;
     closing(out, report)
+}
+
+/// Who says how the image is followed.
+fn origin(considered: &Considered) -> &str {
+    considered.inputs.origin.as_deref().unwrap_or("annotations")
 }
 
 /// What policy kept out although it was higher than what was chosen.
@@ -230,6 +245,7 @@ pub fn explain(out: &mut impl Write, entry: &Entry) -> io::Result<()> {
     let mut fact = |name: &str, value: &str| {
         facts.row([Cell::styled(name, DIM), Cell::plain(value)]);
     };
+    fact("followed by", origin(considered));
     fact("strategy", &considered.strategy);
     fact(
         "constraint",

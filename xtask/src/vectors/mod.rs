@@ -11,6 +11,7 @@ mod registry;
 mod selection;
 mod settings;
 mod slots;
+mod updaters;
 mod verification;
 
 use std::collections::BTreeMap;
@@ -60,16 +61,20 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("live-image-match", selection::live_image_match),
     ("live-images", selection::live_images),
     ("match-func", selection::match_func),
+    ("merge-settings", updaters::merge_settings),
     ("merge-verification", verification::merge),
+    ("merge-write-back", updaters::merge_write_back),
     ("signature-verify", verification::signature),
     ("name-pattern", selection::name_pattern),
     ("name-pattern-glob", selection::name_pattern_glob),
     ("needs-update", selection::needs_update),
     ("platform", selection::platform),
+    ("recent-updates", updaters::recent),
     ("registries-conf", settings::registries_conf),
     ("semver-compare", selection::semver_compare),
     ("semver-constraint", selection::semver_constraint),
     ("semver-version", selection::semver_version),
+    ("status-conditions", updaters::status_conditions),
     ("strategy-name", selection::strategy_name),
     ("strategy-select", selection::strategy_select),
     ("tag-equality", selection::tag_equality),

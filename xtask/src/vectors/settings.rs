@@ -102,7 +102,7 @@ fn image_json(image: &ImageSettings) -> Value {
     ])
 }
 
-fn common_json(common: &CommonSettings) -> Value {
+pub(super) fn common_json(common: &CommonSettings) -> Value {
     fields([
         ("updateStrategy", written_text(&common.update_strategy)),
         (
@@ -131,7 +131,7 @@ fn common_json(common: &CommonSettings) -> Value {
     ])
 }
 
-fn written_text(written: &Option<Written<String>>) -> Option<Value> {
+pub(super) fn written_text(written: &Option<Written<String>>) -> Option<Value> {
     written.as_ref().map(|written| json!(written.value))
 }
 

@@ -6,6 +6,8 @@ use super::{ApplicationId, Context, ImageRule};
 use crate::credential::{CredentialAuthor, CredentialSource};
 use crate::notice::Notice;
 use crate::platform::Wanted;
+use crate::promotion::cosign_key::Mapped;
+use crate::promotion::effective::Effective;
 use crate::reference::ConfiguredImage;
 use crate::select::Selection;
 use crate::settings::{ImageSettings, SettingError, SettingProblem, Settings, Written};
@@ -13,9 +15,17 @@ use crate::slot::{HelmNames, PluginNames, SlotImage};
 use crate::strategy::Strategy;
 use crate::tag_filter::TagFilter;
 
+/// Whose settings are read.
+pub(super) struct Holder<'a> {
+    /// The Application.
+    pub(super) id: &'a ApplicationId,
+    /// The object that holds the settings, for messages.
+    pub(super) object: &'a str,
+}
+
 /// The rule for one image.
 pub(super) fn rule(
-    id: &ApplicationId,
+    holder: &Holder<'_>,
     context: &Context,
     settings: &Settings,
     image: &ImageSettings,
@@ -25,7 +35,7 @@ pub(super) fn rule(
         return Err(error.clone());
     }
     let error = |written_path: &str, problem: SettingProblem| SettingError {
-        object: id.to_string(),
+        object: holder.object.to_owned(),
         path: written_path.into(),
         problem,
     };
@@ -45,7 +55,7 @@ pub(super) fn rule(
     let allow = image.own.allow_downgrade.or(settings.own.allow_downgrade);
     selection.allow_downgrade = allow.unwrap_or_default();
     let author = CredentialAuthor::Application {
-        namespace: &id.namespace,
+        namespace: &holder.id.namespace,
     };
     let pull_secret = image
         .common
@@ -53,6 +63,7 @@ pub(super) fn rule(
         .as_ref()
         .or(settings.common.pull_secret.as_ref());
     let pull_secret = pull_secret
+        .filter(|written| !written.value.is_empty())
         .map(|written| {
             CredentialSource::parse(&written.value, author)
                 .map_err(|problem| error(&written.path, problem.into()))
@@ -63,7 +74,11 @@ pub(super) fn rule(
         .force_update
         .as_ref()
         .or(settings.common.force_update.as_ref());
+    let verification = verification(&holder.id.namespace, image, notices);
+    let verification =
+        verification.map_err(|path| error(&path, SettingProblem::VerificationKeyMissing))?;
     Ok(ImageRule {
+        verification,
         force_update: force_update.is_some_and(|written| written.value),
         slot: slot(image, &configured),
         configured,
@@ -164,6 +179,29 @@ fn slot(image: &ImageSettings, configured: &ConfiguredImage) -> SlotImage {
             digest: text(&image.own.helm_digest),
         },
         kustomize_name: text(&image.kustomize_name),
-        plugin: PluginNames::default(),
+        plugin: PluginNames {
+            name: text(&image.plugin.name),
+            tag: text(&image.plugin.tag),
+            spec: text(&image.plugin.spec),
+        },
+    }
+}
+
+/// What is demanded of the image's signatures, or the field that demands them and names no key.
+fn verification(
+    namespace: &str,
+    image: &ImageSettings,
+    notices: &mut Vec<Notice>,
+) -> Result<Option<Arc<Effective>>, Arc<str>> {
+    let Some(written) = &image.verification else {
+        return Ok(None);
+    };
+    match Effective::from_images_verification(namespace, Some(&written.value)) {
+        Mapped::Off => Ok(None),
+        Mapped::KeyMissing => Err(Arc::clone(&written.path)),
+        Mapped::Policy(policy, notice) => {
+            note(notices, written, Some(notice));
+            Ok(Some(Arc::from(policy)))
+        }
     }
 }

@@ -2,31 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use super::{Application, ApplicationId, BrokenImage, Context, image, sources};
+use super::image::Holder;
+use super::{Application, ApplicationId, BrokenImage, Context, SettingsOrigin, image, sources};
 use crate::branch::BranchRule;
+use crate::image_updater::spec::PullRequest;
 use crate::manifest::{ApplicationManifest, Source};
 use crate::notice::Notice;
 use crate::reference::Reference;
 use crate::settings::annotations::IMAGE_LIST;
-use crate::settings::{
-    Method, OWN_PREFIX, PEER_PREFIX, SettingError, SettingProblem, Settings, Written,
-};
+use crate::settings::{Method, SettingError, SettingProblem, Settings, Written};
 use crate::slot::SourceImages;
 use crate::slot::source::{self, Chosen, SourceType, Sources};
 use crate::slot::target::{TargetOwner, TargetSetting};
 
 /// Everything that parsing one Application looks at.
 pub(super) struct Parser<'a> {
+    /// The object that holds the settings, for messages.
+    pub(super) holder: String,
     pub(super) id: ApplicationId,
+    pub(super) origin: SettingsOrigin,
     pub(super) manifest: &'a ApplicationManifest,
     pub(super) context: &'a Context,
     pub(super) notices: &'a mut Vec<Notice>,
 }
 
 impl Parser<'_> {
-    pub(super) fn application(mut self, settings: &Settings) -> Result<Application, SettingError> {
+    pub(super) fn application(
+        mut self,
+        settings: &Settings,
+        written_settings: BTreeMap<String, String>,
+    ) -> Result<Application, SettingError> {
         let write_back = &settings.write_back;
         let method = self.method(write_back.method.as_ref())?;
+        self.no_pull_request(&method, write_back.pull_request.as_ref())?;
         let target = self.typed(write_back.target.as_ref(), |text| {
             TargetSetting::parse(Some(text))
         });
@@ -65,8 +73,9 @@ impl Parser<'_> {
             source_images: SourceImages::of(source, slots),
             running: running(self.manifest),
             commit_per: settings.own.commit_per.unwrap_or_default(),
-            written: settings_as_written(self.manifest),
+            written: written_settings,
             id: self.id,
+            origin: self.origin,
             method,
             chosen,
             repository,
@@ -81,7 +90,11 @@ impl Parser<'_> {
     fn images(&mut self, settings: &Settings) -> (Vec<super::ImageRule>, Vec<BrokenImage>) {
         let (mut images, mut broken) = (Vec::new(), Vec::new());
         for written in &settings.images {
-            match image::rule(&self.id, self.context, settings, written, self.notices) {
+            let holder = Holder {
+                id: &self.id,
+                object: &self.holder,
+            };
+            match image::rule(&holder, self.context, settings, written, self.notices) {
                 Ok(rule) => images.push(rule),
                 Err(error) => broken.push(BrokenImage {
                     alias: written.alias.clone(),
@@ -93,6 +106,20 @@ impl Parser<'_> {
         // There are as many as Applications have images: what `push` reserved beyond them adds up.
         images.shrink_to_fit();
         (images, broken)
+    }
+
+    /// A pull request is asked for so that nothing is pushed without one.
+    fn no_pull_request(
+        &self,
+        method: &Method,
+        written: Option<&Written<PullRequest>>,
+    ) -> Result<(), SettingError> {
+        match (method, written) {
+            (Method::Git(_), Some(written)) => {
+                Err(self.error(Some(&written.path), SettingProblem::PullRequest))
+            }
+            (Method::ArgoCd, _) | (_, None) => Ok(()),
+        }
     }
 
     fn method(&self, written: Option<&Written<String>>) -> Result<Method, SettingError> {
@@ -169,8 +196,12 @@ impl Parser<'_> {
             (None, SettingProblem::NoSource) => "spec.source".into(),
             (None, _) => format!("metadata.annotations[\"{IMAGE_LIST}\"]").into(),
         };
+        let object = match &problem {
+            SettingProblem::NoSource => self.id.to_string(),
+            _ => self.holder.clone(),
+        };
         SettingError {
-            object: self.id.to_string(),
+            object,
             path,
             problem,
         }
@@ -201,21 +232,5 @@ fn running(manifest: &ApplicationManifest) -> Vec<Reference> {
     let images = manifest.status.summary.images.iter();
     images
         .map(|text| Reference::parse_aliased(text).1)
-        .collect()
-}
-
-/// The annotations that are settings.
-fn settings_as_written(manifest: &ApplicationManifest) -> BTreeMap<String, String> {
-    let setting = |(key, value): (&String, &String)| {
-        let name = key
-            .strip_prefix(PEER_PREFIX)
-            .or_else(|| key.strip_prefix(OWN_PREFIX))?;
-        Some((name.to_owned(), value.clone()))
-    };
-    manifest
-        .metadata
-        .annotations
-        .iter()
-        .filter_map(setting)
         .collect()
 }

@@ -66,6 +66,10 @@ pub struct Inputs {
     /// never held.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
+    /// Who says so, where it is not the Application by its annotations alone: the `ImageUpdater`
+    /// that selects it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// What the registry listed, if it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<CatalogSummary>,

@@ -21,6 +21,7 @@ fn considered() -> Considered {
         constraint: Some("~1.2".to_owned()),
         inputs: Inputs {
             settings: BTreeMap::from([("allow-tags".to_owned(), "regexp:^1".to_owned())]),
+            origin: None,
             catalog: Some(CatalogSummary {
                 digest: Digest::of(b"1.2.0\n1.2.1\n"),
                 tags: 2,

@@ -8,20 +8,33 @@ use crate::digest::Digest;
 use crate::notice::Notice;
 use crate::reason::Reason;
 
-/// `imagesVerification` on one level.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize)]
+/// Signatures that images must carry before they are written.
+#[derive(
+    Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "self.enabled == false || has(self.cosignKey)",
+    "message": KEY_REQUIRED,
+}]))]
 pub struct ImagesVerification {
-    /// Whether images are verified; the API server fills in `true`.
-    #[serde(default)]
+    /// Whether images are verified. A block that does not say turns verification on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
     pub enabled: Option<bool>,
-    /// The key.
-    #[serde(default)]
+    /// The public key that must have signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cosign_key: Option<CosignKey>,
 }
 
-/// A key in a Secret of the Application's namespace.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+/// What an API server says of a block that turns verification on and names no key.
+pub const KEY_REQUIRED: &str =
+    "at least one verification method (cosignKey) is required when verification is enabled";
+
+/// A public key in a Secret of the object's namespace.
+#[derive(
+    Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct CosignKey {
     /// Name of the Secret.

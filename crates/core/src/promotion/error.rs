@@ -1,4 +1,4 @@
-//! What is wrong with a policy document, each with its field, value, reason and hint.
+//! What is wrong with a document, each with its field, value, reason and hint.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::reason::Reason;
 /// Characters of a value that an error shows.
 const VALUE_CHARS_MAX: usize = 120;
 
-/// One thing that is wrong with a policy document.
+/// One thing that is wrong with a document: a policy, an ImageUpdater.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, thiserror::Error)]
 #[error("{field}: {message}")]
 pub struct PolicyError {
@@ -72,14 +72,14 @@ impl Findings {
 }
 
 /// A value as compact JSON, texts without quotes, cut at a length that a line takes.
-pub(super) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => shortened(text),
         other => shortened(&other.to_string()),
     }
 }
 
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     let mut cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
     if cut.len() < text.len() {
         cut.push('…');

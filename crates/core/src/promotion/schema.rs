@@ -2,7 +2,7 @@
 //!
 //! JSON Schema 2020-12; Kubernetes `apiextensions.k8s.io/v1`, "structural schemas".
 
-mod crd;
+pub(crate) mod crd;
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::keys::{PEER_APPLICATION, PEER_IMAGE, PEER_PREFIX, Subject, subject};
 use super::own::{self, Own};
 use super::{
-    CommonSettings, HelmTarget, ImageSettings, SettingError, SettingProblem, Settings,
-    WriteBackSettings, Written, shown,
+    CommonSettings, HelmTarget, ImageSettings, PluginTarget, SettingError, SettingProblem,
+    Settings, WriteBackSettings, Written, shown,
 };
 use crate::go_syntax;
 use crate::limits;
@@ -56,7 +56,7 @@ pub fn read(object: &str, annotations: &BTreeMap<String, String>) -> Option<Anno
 }
 
 /// `metadata.annotations["key"]`
-pub(super) fn path(annotation: &str) -> Arc<str> {
+pub(crate) fn path(annotation: &str) -> Arc<str> {
     format!("metadata.annotations[\"{annotation}\"]").into()
 }
 
@@ -163,6 +163,7 @@ impl Reader<'_> {
                 repository: self.text("", "git-repository"),
                 branch: self.text("", "git-branch"),
                 target: self.text("", "write-back-target"),
+                pull_request: None,
             },
             images,
             own: own.application.clone(),
@@ -176,6 +177,8 @@ impl Reader<'_> {
             common: CommonSettings::default(),
             helm: HelmTarget::default(),
             kustomize_name: None,
+            plugin: PluginTarget::default(),
+            verification: None,
             own: own::OwnSettings::default(),
             error: None,
         };

@@ -36,7 +36,7 @@ pub(super) const PEER_IMAGE: &[&str] = &[
 ];
 
 /// Our own keys for the whole Application.
-pub(super) const OWN_APPLICATION: &[&str] = &[
+pub(crate) const OWN_APPLICATION: &[&str] = &[
     "update-strategy",
     "extract",
     "allow-downgrade",
@@ -44,7 +44,7 @@ pub(super) const OWN_APPLICATION: &[&str] = &[
 ];
 
 /// Our own keys behind `<alias>.`.
-pub(super) const OWN_IMAGE: &[&str] = &[
+pub(crate) const OWN_IMAGE: &[&str] = &[
     "update-strategy",
     "extract",
     "allow-downgrade",

@@ -44,17 +44,35 @@ pub enum CommitPer {
 
 /// Our settings of one object: those of the Application, and those of each alias with their error.
 #[derive(Debug, Default)]
-pub(super) struct Own<'a> {
-    pub(super) application: OwnSettings,
-    pub(super) images: BTreeMap<&'a str, OwnSettings>,
-    pub(super) image_errors: BTreeMap<&'a str, SettingError>,
+pub(crate) struct Own<'a> {
+    pub(crate) application: OwnSettings,
+    pub(crate) images: BTreeMap<&'a str, OwnSettings>,
+    pub(crate) image_errors: BTreeMap<&'a str, SettingError>,
+}
+
+impl OwnSettings {
+    /// These settings, and below them those of another place.
+    #[must_use]
+    pub fn over(&self, below: &Self) -> Self {
+        Self {
+            update_strategy: self.update_strategy.or(below.update_strategy),
+            extract: self.extract.as_ref().or(below.extract.as_ref()).cloned(),
+            allow_downgrade: self.allow_downgrade.or(below.allow_downgrade),
+            helm_digest: self
+                .helm_digest
+                .as_ref()
+                .or(below.helm_digest.as_ref())
+                .cloned(),
+            commit_per: self.commit_per.or(below.commit_per),
+        }
+    }
 }
 
 /// Reads the annotations under [`OWN_PREFIX`].
 ///
 /// # Errors
 /// The first setting of the Application that cannot be used, or a key that is about nothing.
-pub(super) fn read<'a>(
+pub(crate) fn read<'a>(
     object: &str,
     annotations: &'a BTreeMap<String, String>,
     is_alias: &dyn Fn(&str) -> bool,

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Data goes to standard output, logs to standard error.
 
 pub mod completion;
+pub mod convert;
 pub mod events;
 mod events_world;
 pub mod explain;
@@ -93,6 +94,8 @@ enum Command {
     Policy(policy::PolicyArguments),
     /// Read and check the journal
     Events(events::EventsArguments),
+    /// Turn annotations into ImageUpdaters, or back
+    Convert(convert::ConvertArguments),
     /// Render a commit message template
     Template(template::TemplateArguments),
     /// Lay out a small world and run on it
@@ -129,6 +132,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(arguments) => verify::run(*arguments).await,
         Command::Policy(arguments) => policy::run(arguments).await,
         Command::Events(arguments) => events_world::run(&arguments),
+        Command::Convert(arguments) => convert::run(arguments).await,
         Command::Template(arguments) => template::run(&arguments),
         Command::Demo(arguments) => crate::demo::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),

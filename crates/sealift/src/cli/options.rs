@@ -22,6 +22,32 @@ pub struct SourceOptions {
     /// Namespace of Argo CD: its repository secrets and ConfigMaps are looked up there
     #[arg(long, env = "ARGOCD_NAMESPACE", default_value = "argocd")]
     pub argocd_namespace: String,
+    /// Which annotated Applications are followed that no ImageUpdater selects
+    #[arg(long, default_value = "auto", value_name = "WHEN")]
+    pub annotations: AnnotationsOption,
+}
+
+/// Which annotated Applications are followed that no ImageUpdater selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AnnotationsOption {
+    /// Those in namespaces that hold no ImageUpdater
+    Auto,
+    /// All
+    Always,
+    /// None
+    Never,
+}
+
+impl AnnotationsOption {
+    /// As it is written on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
 }
 
 /// Registries and their credentials.

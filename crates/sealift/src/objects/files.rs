@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
+use sealift_core::image_updater;
 use sealift_core::limits;
 use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, Metadata, SecretManifest,
@@ -30,7 +31,8 @@ use serde_json::Value;
 pub use arg::{FilenameArg, FilenameArgError};
 
 use super::{
-    Applications, Listed, ListedPolicy, ObjectProblem, Objects, ObjectsError, Origin, ProblemKind,
+    Applications, Listed, ListedPolicy, ListedUpdater, ObjectProblem, Objects, ObjectsError,
+    Origin, ProblemKind,
 };
 
 /// Group of policies and exceptions.
@@ -46,6 +48,9 @@ pub struct FileObjects {
     applications: Mutex<BTreeMap<Key, Place<ApplicationManifest>>>,
     secrets: BTreeMap<Key, Place<SecretManifest>>,
     config_maps: BTreeMap<Key, Place<ConfigMapManifest>>,
+    updaters: Vec<ListedUpdater>,
+    /// Where in `updaters` an object stands that has a name.
+    updater_places: BTreeMap<Key, usize>,
     policies: Vec<ListedPolicy>,
     problems: Vec<ObjectProblem>,
     ignored: usize,
@@ -136,6 +141,13 @@ impl Reader {
                 Err(broken) => {
                     if broken.may_be_policy || named == Named::AsPolicy {
                         self.policy(Err(broken.problem.clone()), &at(broken.line));
+                    }
+                    if broken.may_be_updater {
+                        self.objects.updaters.push(ListedUpdater {
+                            origin: at(broken.line),
+                            namespace: None,
+                            object: None,
+                        });
                     }
                     self.problem(at(broken.line), ProblemKind::Unparsable(broken.problem));
                 }
@@ -239,6 +251,9 @@ impl Reader {
         if group == POLICY_GROUP || promotion::read::concerns(&value) {
             return self.policy(Ok(with_type(value, api_version, kind)), origin);
         }
+        if group == image_updater::GROUP && kind == image_updater::KIND {
+            return self.updater(with_type(value, api_version, kind), origin);
+        }
         let name = name_of(&value);
         let namespace = self.argocd_namespace.as_str();
         let (kind, outcome) = match (group, kind) {
@@ -277,6 +292,33 @@ impl Reader {
             }
             Err(error) => self.refuse(kind, name, error, origin),
         }
+    }
+
+    /// Keeps an ImageUpdater as it is: what is wrong with it is for its reader to say.
+    fn updater(&mut self, value: Value, origin: &Origin) {
+        let text = |name: &str| value.get("metadata")?.get(name)?.as_str();
+        let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
+        let namespace = namespace.unwrap_or(&self.argocd_namespace).to_owned();
+        let name = text("name").unwrap_or_default().to_owned();
+        let updaters = &mut self.objects.updaters;
+        let key = (namespace.clone(), name.clone());
+        let known = self.objects.updater_places.get(&key);
+        let first = known.and_then(|place| updaters.get_mut(*place));
+        if let Some(first) = first {
+            first.object = None;
+            let kind = image_updater::KIND;
+            let name = format!("{namespace}/{name}");
+            let first = first.origin.clone();
+            return self.problem(origin.clone(), ProblemKind::Doubled { kind, name, first });
+        }
+        if !name.is_empty() {
+            self.objects.updater_places.insert(key, updaters.len());
+        }
+        updaters.push(ListedUpdater {
+            origin: origin.clone(),
+            namespace: Some(namespace),
+            object: Some(Arc::new(value)),
+        });
     }
 
     fn refuse(&mut self, kind: &'static str, name: String, error: ManifestError, origin: &Origin) {
@@ -349,6 +391,12 @@ impl FileObjects {
         &self.policies
     }
 
+    /// ImageUpdaters, in reading order.
+    #[must_use]
+    pub fn listed_updaters(&self) -> &[ListedUpdater] {
+        &self.updaters
+    }
+
     /// How many documents held something else.
     #[must_use]
     pub const fn ignored(&self) -> usize {
@@ -411,6 +459,10 @@ impl Objects for FileObjects {
     ) -> BoxFuture<'a, Result<Option<Arc<ConfigMapManifest>>, ObjectsError>> {
         let answer = Self::one(&self.config_maps, "ConfigMap", namespace, name);
         Box::pin(std::future::ready(answer))
+    }
+
+    fn image_updaters(&self) -> BoxFuture<'_, Result<Vec<ListedUpdater>, ObjectsError>> {
+        Box::pin(std::future::ready(Ok(self.updaters.clone())))
     }
 
     fn policies(&self) -> BoxFuture<'_, Result<Vec<ListedPolicy>, ObjectsError>> {

@@ -17,6 +17,7 @@ use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, SecretManifest,
 };
 use sealift_core::reason::Reason;
+use serde_json::Value;
 
 /// Where objects come from.
 ///
@@ -46,6 +47,10 @@ pub trait Objects: Send + Sync {
         namespace: &'a str,
     ) -> BoxFuture<'a, Result<Vec<Arc<SecretManifest>>, ObjectsError>>;
 
+    /// Every `ImageUpdater`, readable or not, in reading order: one that cannot be read still says
+    /// that its namespace is not left to annotations.
+    fn image_updaters(&self) -> BoxFuture<'_, Result<Vec<ListedUpdater>, ObjectsError>>;
+
     /// Every document of the group `sealift.dev`, read or not: what cannot be read may be a policy,
     /// and must refuse rather than vanish.
     fn policies(&self) -> BoxFuture<'_, Result<Vec<ListedPolicy>, ObjectsError>>;
@@ -67,6 +72,17 @@ pub struct Listed {
     pub manifest: Arc<ApplicationManifest>,
     /// For messages.
     pub origin: Origin,
+}
+
+/// One `ImageUpdater` and where it stands.
+#[derive(Debug, Clone)]
+pub struct ListedUpdater {
+    /// For messages.
+    pub origin: Origin,
+    /// Its namespace, as far as it can be told.
+    pub namespace: Option<String>,
+    /// What it says; `None` where that cannot be read, which stands among the problems.
+    pub object: Option<Arc<Value>>,
 }
 
 /// Where an object stands, for messages.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sealift_core::application::{self, Application, parse_annotated};
+use sealift_core::application::{self, Application};
 use sealift_core::event::{Body, Cause, Decision, Notice};
 use sealift_core::reason::Reason;
 use sealift_core::settings::Method;
@@ -13,6 +13,7 @@ use sealift_git::{BranchName, GitUrl, Remote};
 use super::branch::Group;
 use super::item::Item;
 use super::report::{Problem as Reported, Report};
+use super::updaters::Updaters;
 use super::{Context, Problem, chain};
 use crate::remotes;
 
@@ -30,48 +31,37 @@ pub(super) async fn gather(
             cause: Cause::new(problem.reason(), problem.problem.to_string()),
         });
     }
+    let mut updaters = Updaters::read(context, report).await?;
     let parsing = parsing(context);
     let mut items = Vec::new();
     for listed in applications.listed {
-        let manifest = &listed.manifest;
-        let id = format!("{}/{}", manifest.metadata.namespace, manifest.metadata.name);
+        let metadata = &listed.manifest.metadata;
+        let id = format!("{}/{}", metadata.namespace, metadata.name);
         if context
             .only
-            .is_some_and(|only| only != id && only != manifest.metadata.name)
+            .is_some_and(|only| only != id && only != metadata.name)
         {
             continue;
         }
-        let Some(parsed) = parse_annotated(manifest, &parsing) else {
+        let Some(application) = updaters.parse(&listed, &parsing, report) else {
             continue;
         };
-        let reported = |reason, detail: String| Reported {
-            subject: listed.origin.to_string(),
-            application: Some(id.clone()),
-            cause: Cause::new(reason, detail),
-        };
-        let notices = parsed.notices.into_iter();
-        report
-            .notices
-            .extend(notices.map(|notice| reported(notice.reason, notice.detail)));
         report.cycle.applications += 1;
-        match parsed.application {
-            Err(error) => report
-                .problems
-                .push(reported(error.reason(), chain(&error))),
-            Ok(application) => {
-                for broken in &application.broken_images {
-                    let error = &broken.error;
-                    report.problems.push(reported(error.reason(), chain(error)));
-                }
-                let application = Arc::new(application);
-                for position in 0..application.images.len() {
-                    let mut item = Item::new(Arc::clone(&application), position, now);
-                    check_method(&mut item);
-                    items.push(item);
-                }
-            }
+        for position in 0..application.images.len() {
+            let mut item = Item::new(Arc::clone(&application), position, now);
+            check_method(&mut item);
+            items.push(item);
         }
     }
+    updaters.close(report);
+    let demands = items.iter().filter_map(|item| {
+        let policy = item.rule().verification.as_deref()?;
+        Some((policy, item.application.id.namespace.as_str()))
+    });
+    context
+        .in_force
+        .demand(context.objects.as_ref(), demands)
+        .await;
     for problem in report.problems.iter().chain(&report.notices) {
         let Reported {
             subject,

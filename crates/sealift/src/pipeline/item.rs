@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sealift_core::application::{Application, ApplicationId, ImageRule};
+use sealift_core::application::{Application, ApplicationId, ImageRule, SettingsOrigin};
 use sealift_core::catalog::Catalog;
 use sealift_core::digest::Digest;
 use sealift_core::event::{self, Cause, Considered, Decision, Inputs, SlotSummary, TrustSummary};
@@ -222,6 +222,10 @@ impl Item {
             constraint: rule.configured.constraint.clone(),
             inputs: Inputs {
                 settings: self.application.written_for(self.position),
+                origin: match &self.application.origin {
+                    SettingsOrigin::Annotations => None,
+                    origin => Some(origin.to_string()),
+                },
                 catalog,
                 wanted: self.wanted.clone(),
                 running: self.running().map(ToString::to_string).collect(),

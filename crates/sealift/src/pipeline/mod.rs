@@ -1,6 +1,6 @@
 //! The pipeline: from Applications to commits, and an event for everything on the way. It is the same for every source of objects.
 //!
-//! A cycle in order: `gather` reads Applications and settings; `survey` asks registries; `branch` works through each Git
+//! A cycle in order: `gather` reads Applications and settings, with `updaters` for those that ImageUpdaters select; `survey` asks registries; `branch` works through each Git
 //! repository: `find` reads slots and chooses, `contest` refuses contradictions, `push` judges, admits, edits, plans, records the
 //! intent and pushes. `settle` comes first: it finds out what became of pushes that a process before this one did not see end.
 
@@ -17,6 +17,7 @@ mod resolve;
 mod settle;
 pub(crate) mod survey;
 pub(crate) mod trust;
+mod updaters;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,7 @@ use sealift_git::{GitError, Repositories, Signer};
 use sealift_registry::RegistryError;
 use sealift_write::Author;
 
+use crate::cli::options::AnnotationsOption;
 use crate::journal::{Journal, OpenIntent};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
@@ -83,6 +85,8 @@ pub struct Parts<'a> {
     pub commit: CommitSettings,
     /// The namespace of Argo CD.
     pub argocd_namespace: String,
+    /// Which annotated Applications are followed that no ImageUpdater selects.
+    pub annotations: AnnotationsOption,
     /// Decide and report, write nothing.
     pub dry_run: bool,
     /// Repositories that are worked on at once.
@@ -253,11 +257,17 @@ fn finish(
         if let Some(metrics) = context.metrics {
             metrics.considered(&considered);
         }
+        report.note_image(&item, &considered);
         if !item.is_recorded() {
             context.record(&Body::Considered(Box::new(considered)))?;
         }
         report.considered.push(Entry::of(item));
     }
+    let now = context.now();
+    report
+        .image_updaters
+        .iter_mut()
+        .for_each(|one| one.finish(now));
     if unchecked > 0 && !context.dry_run {
         tracing::warn!(
             images.unchecked = unchecked,

@@ -1,6 +1,11 @@
 //! What a cycle did, as values. Events, terminal and JSON are rendered from these, so they cannot disagree.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use sealift_core::event::{Cause, Considered, Cycle, Decision, MaskedUrl, PushResult};
+use sealift_core::image_updater::ImageUpdaterId;
+use sealift_core::image_updater::status::{self, ImageOutcome, ImageUpdaterStatus};
 use sealift_core::path::RepoPath;
 use sealift_core::select::Ranking;
 use serde::Serialize;
@@ -18,8 +23,41 @@ pub struct Report {
     pub notices: Vec<Problem>,
     /// What was pushed, or would be.
     pub pushes: Vec<Push>,
+    /// What is to be said on each ImageUpdater.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_updaters: Vec<UpdaterReport>,
+    /// Where in `image_updaters` each stands.
+    #[serde(skip)]
+    updater_places: BTreeMap<ImageUpdaterId, usize>,
     /// The closing numbers.
     pub cycle: Cycle,
+}
+
+/// What a cycle says of one ImageUpdater.
+#[derive(Debug, Serialize)]
+pub struct UpdaterReport {
+    /// `namespace/name`
+    #[serde(serialize_with = "as_text")]
+    pub image_updater: ImageUpdaterId,
+    /// Where it stands.
+    pub origin: String,
+    /// Its status: the one before the cycle, and when the cycle has ended the one after it.
+    pub status: ImageUpdaterStatus,
+    /// What the cycle has found so far.
+    #[serde(skip)]
+    pub(super) cycle: status::Cycle,
+}
+
+fn as_text<S: serde::Serializer>(id: &ImageUpdaterId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+impl UpdaterReport {
+    /// Makes the status that the cycle ends with.
+    pub(super) fn finish(&mut self, now: Timestamp) {
+        let before = std::mem::take(&mut self.status);
+        self.status = before.finished(&self.cycle, now);
+    }
 }
 
 /// One image of one Application.
@@ -97,6 +135,36 @@ impl Report {
         self.cycle.errors > 0 || self.cycle.incomplete > 0
     }
 
+    /// Begins the report of an ImageUpdater.
+    pub(super) fn add_updater(&mut self, updater: UpdaterReport) {
+        let place = self.image_updaters.len();
+        self.updater_places
+            .insert(updater.image_updater.clone(), place);
+        self.image_updaters.push(updater);
+    }
+
+    /// The report of an ImageUpdater.
+    pub(super) fn updater(&mut self, id: &ImageUpdaterId) -> Option<&mut UpdaterReport> {
+        let place = self.updater_places.get(id)?;
+        self.image_updaters.get_mut(*place)
+    }
+
+    /// Adds the decision about an image to the ImageUpdater that asked for it.
+    pub(super) fn note_image(&mut self, item: &Item, considered: &Considered) {
+        let Some(id) = item.application.origin.image_updater() else {
+            return;
+        };
+        let first = considered
+            .reasons
+            .first()
+            .and_then(|cause| cause.reason.known());
+        let incomplete = status::is_incomplete(considered.decision, first);
+        if let Some(updater) = self.updater(id) {
+            let outcome = ImageOutcome::of(considered, incomplete);
+            updater.cycle.images.push(outcome);
+        }
+    }
+
     /// Counts the decisions into the closing numbers.
     pub(super) fn count(&mut self) {
         let count = |decision: Decision| {
@@ -145,17 +213,12 @@ impl Entry {
     /// Whether nothing was chosen because the evidence was not whole.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
-        use sealift_core::reason::Reason::{
-            EvidenceIncomplete, ListingIncomplete, MetadataUnreadable,
-        };
-        self.decision() == Decision::Refused
-            && matches!(
-                self.0
-                    .reasons()
-                    .first()
-                    .and_then(|cause| cause.reason.known()),
-                Some(EvidenceIncomplete | ListingIncomplete | MetadataUnreadable)
-            )
+        let first = self
+            .0
+            .reasons()
+            .first()
+            .and_then(|cause| cause.reason.known());
+        status::is_incomplete(self.decision(), first)
     }
 }
 

@@ -45,8 +45,12 @@ pub(super) fn policy_of(context: &Context<'_>, item: &Item) -> Arc<Policy> {
         name: &application.id.name,
         labels: &application.labels,
     };
-    let image = item.rule().configured.reference.canonical();
-    context.in_force.governing(&subject, &image, context.now())
+    let rule = item.rule();
+    let image = rule.configured.reference.canonical();
+    let demand = rule.verification.as_ref();
+    context
+        .in_force
+        .governing(&subject, &image, demand, context.now())
 }
 
 /// Judges the digest that `tag` of the item's image names.

@@ -9,6 +9,7 @@
 mod bad_input;
 mod closed_pipe;
 mod git_ways;
+mod image_updater;
 mod hostile;
 mod interval;
 mod policies;

@@ -218,7 +218,7 @@ fn structural(schema: &Value) -> Value {
 }
 
 /// The other schema of `anyOf: [schema, null]`.
-fn without_null(object: &Map<String, Value>) -> Option<&Value> {
+pub(crate) fn without_null(object: &Map<String, Value>) -> Option<&Value> {
     let variants = object.get("anyOf")?.as_array()?;
     let is_null = |schema: &&Value| schema.get("type").is_some_and(|kind| kind == "null");
     match variants.iter().find(is_null).is_some() && variants.len() == 2 {
@@ -227,7 +227,7 @@ fn without_null(object: &Map<String, Value>) -> Option<&Value> {
     }
 }
 
-fn one_type(object: &Map<String, Value>) -> Option<String> {
+pub(crate) fn one_type(object: &Map<String, Value>) -> Option<String> {
     match object.get("type")? {
         Value::String(one) => Some(one.clone()),
         Value::Array(several) => {

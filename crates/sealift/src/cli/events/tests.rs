@@ -56,6 +56,7 @@ fn considered(application: &str, repository: &str, decision: Decision, why: Caus
         constraint: None,
         inputs: Inputs {
             settings: [].into(),
+            origin: None,
             catalog: None,
             wanted: Some("1.0.0".to_owned()),
             running: Vec::new(),

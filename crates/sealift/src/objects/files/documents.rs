@@ -25,6 +25,8 @@ pub(super) struct Broken {
     pub(super) problem: String,
     /// Whether the text names the group of policies: then it may have been one.
     pub(super) may_be_policy: bool,
+    /// Whether the text names the kind of ImageUpdaters.
+    pub(super) may_be_updater: bool,
 }
 
 /// Reads every document, one after the other: a file of all Applications is large, and their JSON
@@ -43,6 +45,7 @@ pub(super) fn read(text: &str) -> impl Iterator<Item = Result<Document, Broken>>
             })],
             Err(mut broken) => {
                 broken.may_be_policy = may_be_policy(chunk.text);
+                broken.may_be_updater = chunk.text.contains("ImageUpdater");
                 vec![Err(broken)]
             }
         }
@@ -169,6 +172,7 @@ fn yaml_value(chunk: &Chunk<'_>) -> Result<Value, Broken> {
                 .map_or(0, |location| location.line().saturating_sub(1)),
         problem: problem_text(&error),
         may_be_policy: false,
+        may_be_updater: false,
     })
 }
 

@@ -292,3 +292,45 @@ async fn a_policy_file_holds_policies_and_is_read_once() {
         assert!(heeded, "{text}");
     }
 }
+
+const UPDATER: &str =
+    "apiVersion: argocd-image-updater.argoproj.io/v1alpha1\nkind: ImageUpdater\nmetadata:\n";
+
+#[test]
+fn image_updaters_are_listed_as_they_are_and_a_doubled_one_is_not_used() {
+    let typed = "apiVersion: argocd-image-updater.argoproj.io/v1alpha1\nkind: ImageUpdaterList\n\
+        items: [{ metadata: { name: c, namespace: team } }, { metadata: 1 }]\n";
+    let text = format!("{UPDATER}  name: a\n---\n{UPDATER}  name: b\n---\n{UPDATER}  name: a\n");
+    let objects = read(&[("f.yaml", &text), ("g.yaml", typed)]);
+    let listed: Vec<_> = objects
+        .listed_updaters()
+        .iter()
+        .map(|one| {
+            let kind = one.object.as_ref().map(|object| object["kind"].clone());
+            (one.origin.to_string(), one.namespace.as_deref(), kind)
+        })
+        .collect();
+    let kind = || Some("ImageUpdater".into());
+    assert_eq!(
+        listed,
+        [
+            ("f.yaml:1".to_owned(), Some("argocd"), None),
+            ("f.yaml:6".to_owned(), Some("argocd"), kind()),
+            ("g.yaml:1 items[0]".to_owned(), Some("team"), kind()),
+            ("g.yaml:1 items[1]".to_owned(), Some("argocd"), kind()),
+        ]
+    );
+    let doubled =
+        "f.yaml:11: ImageUpdater `argocd/a` stands here and at f.yaml:1; neither was used";
+    assert_eq!(problems(&objects), [doubled]);
+}
+
+#[test]
+fn a_torn_document_may_be_an_image_updater_of_any_namespace() {
+    let objects = read(&[("f.yaml", &format!("{UPDATER}  name: [\n"))]);
+    let [one] = objects.listed_updaters() else {
+        panic!("{objects:?}")
+    };
+    assert!(one.namespace.is_none() && one.object.is_none());
+    assert_eq!(read(&[("f.yaml", "a: [\n")]).listed_updaters().len(), 0);
+}
