@@ -265,7 +265,7 @@ impl Repository {
             }
         }
         self.store_made(pack).await.map_err(not_sent)?;
-        self.send_by_program(branch, expected, head).await?;
+        self.send_by_program(branch, expected, head, false).await?;
         self.kept(branch, self.remember(&cached_reference(branch), head));
         Ok(())
     }
@@ -318,11 +318,35 @@ impl Repository {
         }
     }
 
+    /// Asks the server whether this credential may push, as far as it says so before a push: rules
+    /// of branches show only when something is sent. Nothing is.
+    ///
+    /// # Errors
+    /// The [`PushFailure`] that a push would end with.
+    pub async fn may_push(&mut self, branch: &BranchName, head: Oid) -> Result<(), PushFailure> {
+        if let Some(smart) = &self.smart {
+            match smart.before_push().await {
+                Ok(_) => return Ok(()),
+                Err(PushTrouble::NotSent(Trouble::Unsupported)) => self.smart = None,
+                Err(PushTrouble::NotSent(Trouble::Failed(error))) => return Err(not_sent(error)),
+                Err(PushTrouble::Unauthorized(message)) => {
+                    return Err(PushFailure::Unauthorized { message });
+                }
+                Err(PushTrouble::Unknown(message)) => return Err(PushFailure::Unknown { message }),
+                Err(PushTrouble::Rejected(rejection)) => {
+                    return Err(self.push_failure(rejection, ""));
+                }
+            }
+        }
+        self.send_by_program(branch, Some(head), head, true).await
+    }
+
     async fn send_by_program(
         &self,
         branch: &BranchName,
         expected: Option<Oid>,
         head: Oid,
+        dry: bool,
     ) -> Result<(), PushFailure> {
         let reference = branch.reference();
         let expected = expected.map(|oid| oid.to_string()).unwrap_or_default();
@@ -334,6 +358,7 @@ impl Repository {
             "--no-verify",
             "--no-thin",
             "--no-progress",
+            if dry { "--dry-run" } else { "--no-dry-run" },
             &lease,
             "--end-of-options",
             "origin",

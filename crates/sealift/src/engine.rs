@@ -20,10 +20,11 @@ use crate::cli::options::{
 };
 use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
 use crate::metrics::Metrics;
+use crate::objects::Objects;
 use crate::objects::source::ObjectSource;
 use crate::pipeline::report::Report;
-use crate::pipeline::{self, CommitSettings, Context, Parts};
-use crate::policies::{Policies, Remark};
+use crate::pipeline::{self, CommitSettings, Context, Parts, examine};
+use crate::policies::{InForce, Policies, Remark};
 use crate::registries::Registries;
 use crate::state::{self, StateFolder};
 use crate::trust_roots::{self, TrustRoots};
@@ -66,6 +67,7 @@ pub struct Engine {
     annotations: AnnotationsOption,
     repositories_at_once: usize,
     only: Option<String>,
+    thorough: bool,
     unsettled: Vec<OpenIntent>,
     _state: StateFolder,
     _temporary: Option<tempfile::TempDir>,
@@ -123,6 +125,7 @@ impl Engine {
             annotations: options.source.annotations,
             repositories_at_once: usize::from(options.cycle.max_concurrent_apps),
             only: None,
+            thorough: false,
             unsettled,
             _state: state,
             _temporary: temporary,
@@ -132,6 +135,26 @@ impl Engine {
     /// Looks at one Application only, and in Git even where what runs is the winner.
     pub fn only(&mut self, application: &str) {
         self.only = Some(application.to_owned());
+        self.thorough = true;
+    }
+
+    /// Looks at everything a cycle may need some day, writes nothing, and says what is wrong or
+    /// weak besides what the cycle says.
+    ///
+    /// # Errors
+    /// Objects cannot be read at all.
+    pub async fn examine(&mut self) -> anyhow::Result<(Report, Vec<examine::Found>)> {
+        self.thorough = true;
+        let objects = self.source.read(&self.git).await?;
+        let now = Timestamp::now();
+        // Before the cycle: what was said of a policy once is not said again.
+        let (in_force, remarks) = self.policies.read(objects.as_ref(), now).await?;
+        let report = self.cycle().await?;
+        let mut found = examine::of_policies(&in_force, remarks);
+        found.extend(examine::of_registries(&self.registries));
+        let context = Context::new(self.parts(objects, in_force), Vec::new());
+        found.extend(examine::of_repositories(&context, now).await?);
+        Ok((report, found))
     }
 
     /// Runs one cycle on objects that are read anew.
@@ -143,7 +166,16 @@ impl Engine {
         let now = Timestamp::now();
         let (in_force, remarks) = self.policies.read(objects.as_ref(), now).await?;
         self.record_remarks(&remarks, now)?;
-        let parts = Parts {
+        let unsettled = std::mem::take(&mut self.unsettled);
+        let context = Context::new(self.parts(objects, in_force), unsettled);
+        let report = pipeline::cycle(&context).await;
+        self.unsettled = context.into_unsettled();
+        self.registries.flush();
+        report
+    }
+
+    fn parts(&self, objects: Arc<dyn Objects>, in_force: InForce) -> Parts<'_> {
+        Parts {
             objects,
             registries: &self.registries,
             git: &self.git,
@@ -157,12 +189,8 @@ impl Engine {
             dry_run: self.mode != Mode::Write,
             repositories_at_once: self.repositories_at_once,
             only: self.only.as_deref(),
-        };
-        let context = Context::new(parts, std::mem::take(&mut self.unsettled));
-        let report = pipeline::cycle(&context).await;
-        self.unsettled = context.into_unsettled();
-        self.registries.flush();
-        report
+            thorough: self.thorough,
+        }
     }
 
     /// Says and records what is to be said of policies.

@@ -59,6 +59,11 @@ impl Source {
 }
 
 impl Registries {
+    /// What the operator says of registries.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &RegistryConf> {
+        self.conf.registries.iter()
+    }
+
     /// Reads the configuration and opens the caches.
     ///
     /// # Errors

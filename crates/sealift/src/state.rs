@@ -83,6 +83,8 @@ impl StateFolder {
     /// # Errors
     /// [`StateError`]: held by another process, open to others, or not usable at all.
     pub fn open(path: &Path) -> Result<Self, StateError> {
+        // Git runs in other folders: what it is given must not depend on where this program runs.
+        let path = &std::path::absolute(path).map_err(io_error("find", path))?;
         create_private(path)?;
         refuse_shared(path)?;
         let lock_path = path.join("lock");

@@ -2,6 +2,7 @@
 
 pub mod completion;
 pub mod convert;
+pub mod doctor;
 pub mod events;
 mod events_world;
 pub mod explain;
@@ -98,6 +99,8 @@ enum Command {
     Convert(convert::ConvertArguments),
     /// Render a commit message template
     Template(template::TemplateArguments),
+    /// Say what would not work and what is weaker than it looks, each with the way to mend it
+    Doctor(Box<doctor::DoctorArguments>),
     /// Lay out a small world and run on it
     Demo(crate::demo::DemoArguments),
     /// Print the completion script of a shell
@@ -134,6 +137,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Events(arguments) => events_world::run(&arguments),
         Command::Convert(arguments) => convert::run(arguments).await,
         Command::Template(arguments) => template::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(*arguments).await,
         Command::Demo(arguments) => crate::demo::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),

@@ -155,7 +155,7 @@ async fn read_and_choose(
     drop(repository);
     let changes = choose_all(context, group, &files).await;
     // Only for who asks why: it reads files that no update needs.
-    if context.only.is_some() && !changes.is_empty() {
+    if context.thorough && !changes.is_empty() {
         let mut repository = open(context, group).await?;
         super::chart::remark(&mut repository, head, group, &changes).await;
     }

@@ -7,6 +7,7 @@
 mod branch;
 mod chart;
 mod contest;
+pub(crate) mod examine;
 mod find;
 mod gather;
 mod item;
@@ -91,8 +92,10 @@ pub struct Parts<'a> {
     pub dry_run: bool,
     /// Repositories that are worked on at once.
     pub repositories_at_once: usize,
-    /// Look at this Application only, and in Git even where what runs is the winner.
+    /// Look at this Application only.
     pub only: Option<&'a str>,
+    /// Look in Git even where what runs is the winner, and at what no update needs.
+    pub thorough: bool,
 }
 
 /// How commits are made.
@@ -181,7 +184,7 @@ pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
     settle::settle(context, &items).await?;
     let surveyed = Instant::now();
     survey::survey(context, &mut items, now).await;
-    if context.only.is_none() {
+    if !context.thorough {
         hint_all(&mut items);
     }
     report

@@ -62,6 +62,8 @@ pub enum GitFault {
     None,
     /// Every answer has this status.
     Status(u16),
+    /// Whoever may read may not push: its question before a push and the push get status 403.
+    ReadOnly,
     /// Every answer redirects to this URL and the path asked for.
     Redirect(String),
     /// Pushes are carried out, but the connection ends before the answer.
@@ -205,6 +207,7 @@ async fn answer(State(shared): State<Arc<Shared>>, mut request: Request) -> Resp
         GitFault::Status(status) => return plain(*status, &[]),
         GitFault::Redirect(to) => return plain(302, &[("location", &format!("{to}{target}"))]),
         GitFault::CutBeforePush if pushes => return cut(),
+        GitFault::ReadOnly if target.contains("git-receive-pack") => return plain(403, &[]),
         _ => {}
     }
     if let Some(wanted) = &shared.options.authorization {
