@@ -124,7 +124,7 @@ reasons! {
     CertificateExpired "certificate-expired" "The certificate was not valid at the proven time of signing.",
     SctMissing "sct-missing" "The certificate carries no signed certificate timestamp.",
     SctInvalid "sct-invalid" "The certificate's signed certificate timestamp does not verify.",
-    LogUnknown "log-unknown" "The entry is of a transparency log that the trust root does not know.",
+    LogUnknown "log-unknown" "The entry is of a transparency log that the trust root does not know, or not at that time.",
     LogEntryMismatch "log-entry-mismatch" "The transparency log's entry is about another signature.",
     LogProofMissing "log-proof-missing" "The entry carries the log's promise only, and a proof is demanded.",
     LogProofInvalid "log-proof-invalid" "The proof or the promise of the transparency log does not verify.",

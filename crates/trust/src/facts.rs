@@ -283,7 +283,7 @@ impl Seen {
                     let detail = format!("the checkpoint is not one of log {name}");
                     return Err(fail(Reason::LogProofInvalid, detail));
                 };
-                // The verifier compares the roots alone. Rekor v2 has the size in its checkpoint only.
+                // The verifier compares the roots alone. Of Rekor v2 it reads the checkpoint only.
                 let (size, signed) = (proof.tree_size, checkpoint.tree_size());
                 if !is_v2 && size != signed {
                     let detail = format!(
@@ -359,7 +359,7 @@ fn nothing() -> Failure {
 fn explain(error: &Error, seen: &Seen) -> Failure {
     let reason = match error {
         Error::SignatureInvalid(_) => Reason::SignatureInvalid,
-        // Statement and message digest were compared with the subject before, so it is the entry's hash.
+        // What is signed was compared with the subject before: it is the hash in the entry.
         Error::ArtifactMismatch(_) => Reason::LogEntryMismatch,
         Error::Certificate(CertificateError::Malformed(_)) => Reason::CertificateInvalid,
         Error::Certificate(CertificateError::Sct(_)) => Reason::SctInvalid,

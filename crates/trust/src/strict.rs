@@ -1,8 +1,8 @@
 //! JSON that two readers could take for two things is refused before anything is made of it.
 //!
-//! A key that is there twice: RFC 8259, section 4, leaves it open which of them counts. A field of which
-//! a message holds one of several at most: protobuf's JSON mapping refuses two (`oneof`), and so must
-//! whoever reads the same bundle after us find what was judged.
+//! A key that is there twice: RFC 8259, section 4, leaves it open which of them counts. A field of
+//! which a message holds one of several at most: protobuf's JSON mapping refuses two (`oneof`). So
+//! whoever reads the same evidence after us finds what was judged.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,7 +17,8 @@ pub(crate) fn unambiguous(document: &[u8]) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// The same of a Sigstore bundle, which besides must say its version, what was signed and who signed.
+/// The same of a Sigstore bundle, which besides must say its version, what was signed and who
+/// signed.
 pub(crate) fn bundle(document: &[u8]) -> Result<(), String> {
     unambiguous(document)?;
     let read: Bundle = serde_json::from_slice(document).map_err(|error| error.to_string())?;

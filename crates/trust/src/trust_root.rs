@@ -134,8 +134,8 @@ impl TrustRoot {
         self.logs.contains_key(id)
     }
 
-    /// Whether the key of the log of this id was in force at all of `times`. Where no time is proven, a key
-    /// that was taken out of use may have been stolen since, so it proves nothing any more.
+    /// Whether the key of the log of this id was in force at all of `times`. Where no time is
+    /// proven, a key that was taken out of use proves nothing: it may have been stolen since.
     pub(crate) fn log_in_force(&self, id: &[u8], times: &[Timestamp]) -> bool {
         self.logs
             .get(id)

@@ -77,7 +77,8 @@ pub(super) fn bits(bytes: &[u8]) -> Vec<u8> {
     tagged(BIT_STRING, &value)
 }
 
-/// Bits that are flags, without the zeros at their end. `unused`: how many of the byte's bits those are.
+/// Bits that are flags, without the zeros at their end. `unused`: how many of the byte's bits those
+/// are.
 pub(super) fn flags(byte: u8, unused: u8) -> Vec<u8> {
     tagged(BIT_STRING, &[unused, byte])
 }

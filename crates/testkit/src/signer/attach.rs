@@ -1,4 +1,5 @@
-//! Signed forms where they lie: as evidence that was read, as artifacts to push, and as an image layout.
+//! Signed forms where they lie: as evidence that was read, as artifacts to push, and as an image
+//! layout.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The certificate authority that is like Fulcio, and certificate logs. RFC 5280; RFC 6962, section 3.
+//! The certificate authority that is like Fulcio, and certificate logs. RFC 5280; RFC 6962, section
+//! 3.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -21,8 +21,8 @@ pub struct Identity {
     pub names: Vec<Name>,
     /// The claims, each an extension.
     pub claims: Claims,
-    /// Values of extensions that are written as they are, in place of the claim's own (`None` leaves
-    /// the extension out): for certificates that are malformed.
+    /// Values of extensions that are written as they are, in place of the claim's own (`None`
+    /// leaves the extension out): for certificates that are malformed.
     pub raw: BTreeMap<u8, Option<Vec<u8>>>,
 }
 

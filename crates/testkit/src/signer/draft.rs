@@ -268,8 +268,8 @@ impl<'a> Draft<'a> {
         self
     }
 
-    /// By a certificate that somebody issued who has one for signatures and may issue none; both are in
-    /// the chain, where the form has one.
+    /// By a certificate that somebody issued who has one for signatures and may issue none; both
+    /// are in the chain, where the form has one.
     pub fn under_a_leaf(mut self) -> Self {
         self.under_a_leaf = true;
         self

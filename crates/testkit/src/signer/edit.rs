@@ -16,7 +16,8 @@ pub fn json(form: &Form) -> Value {
     serde_json::from_slice(bytes(form)).expect("JSON")
 }
 
-/// `form` with what `change` makes of the value at the JSON pointer `pointer` (RFC 6901) in its JSON.
+/// `form` with what `change` makes of the value at the JSON pointer `pointer` (RFC 6901) in its
+/// JSON.
 ///
 /// # Panics
 /// When nothing is there: a fault that was not made proves nothing.
@@ -61,8 +62,8 @@ pub fn flip(form: &Form, pointer: &str) -> Form {
     })
 }
 
-/// `form` with one bit changed in the byte that is `before` the end of the bytes whose base64 stands at
-/// `pointer`: certificates and tokens end with their signature.
+/// `form` with one bit changed in the byte that is `before` the end of the bytes whose base64
+/// stands at `pointer`: certificates and tokens end with their signature.
 ///
 /// # Panics
 /// When no base64 is there, or too little of it.

@@ -55,7 +55,8 @@ enum Pair {
 }
 
 impl Key {
-    /// The key of this seed. RSA keys alone are new each time, since no library makes them from a seed.
+    /// The key of this seed. RSA keys alone are new each time, since no library makes them from a
+    /// seed.
     ///
     /// # Panics
     /// When the library refuses the key.
@@ -254,8 +255,9 @@ pub(super) fn serial(what: &[u8]) -> Vec<u8> {
     integer(&bytes)
 }
 
-/// `width` bytes from a seed that are a number below the order of the curve of that width: the first
-/// byte is small, and none of the orders begins with zeros that the width does not hold already.
+/// `width` bytes from a seed that are a number below the order of the curve of that width: the
+/// first byte is small, and none of the orders begins with zeros that the width does not hold
+/// already.
 fn scalar(seed: &str, width: usize) -> Vec<u8> {
     let hash = Hash::Sha512.of(seed.as_bytes());
     let mut bytes = vec![0; width.saturating_sub(hash.len())];

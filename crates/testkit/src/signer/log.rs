@@ -1,5 +1,5 @@
-//! Transparency logs: Rekor v1 with promises and times, Rekor v2 with neither. Their checkpoints are
-//! signed notes (C2SP `signed-note`, `tlog-checkpoint`).
+//! Transparency logs: Rekor v1 with promises and times, Rekor v2 with neither. Their checkpoints
+//! are signed notes (C2SP `signed-note`, `tlog-checkpoint`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::key::{Hash, Key, KeyKind};
 use super::merkle::{self, Node};
 
-/// Leaves of the tree that an entry lies in, and its position there: neither a power of two nor at the
-/// edge, so that proofs have steps to either side.
+/// Leaves of the tree that an entry lies in, and its position there: neither a power of two nor at
+/// the edge, so that proofs have steps to either side.
 const LEAVES: usize = 11;
 /// See [`LEAVES`].
 const POSITION: usize = 5;
@@ -164,8 +164,8 @@ impl Receipt {
     }
 }
 
-/// JSON with its keys in order and without blanks. RFC 8785, as far as plain texts and whole numbers
-/// go.
+/// JSON with its keys in order and without blanks. RFC 8785, as far as plain texts and whole
+/// numbers go.
 pub(super) fn canonical(value: &Value) -> String {
     match value {
         Value::Object(fields) => {

@@ -2,10 +2,10 @@
 //! versions and timestamp authorities, so that every form of evidence and every fault can be made
 //! offline and in milliseconds.
 //!
-//! Keys, serial numbers and times come from a seed; only the nonces of ECDSA are random. A log keeps no
-//! state: each entry lies in a tree of its own among made-up strangers, so what one test signs changes
-//! nothing for another. Formats: Sigstore protobuf-specs, Fulcio `oid-info.md`, Rekor's entry types, C2SP
-//! `tlog-checkpoint`, RFC 3161, RFC 6962, cosign `SIGNATURE_SPEC.md`.
+//! Keys, serial numbers and times come from a seed; only the nonces of ECDSA are random. A log
+//! keeps no state: each entry lies in a tree of its own among made-up strangers, so what one test
+//! signs changes nothing for another. Formats: Sigstore protobuf-specs, Fulcio `oid-info.md`,
+//! Rekor's entry types, C2SP `tlog-checkpoint`, RFC 3161, RFC 6962, cosign `SIGNATURE_SPEC.md`.
 //!
 //! Nothing here checks anything: it signs what it is given, faults and all.
 
@@ -41,8 +41,8 @@ use draft::Signer;
 use log::Rekor;
 use tsa::Stamper;
 
-/// When everything is signed, unless a test says otherwise: 2025-06-01T12:00:00Z, in the past of any
-/// clock that this runs under.
+/// When everything is signed, unless a test says otherwise: 2025-06-01T12:00:00Z, in the past of
+/// any clock that this runs under.
 pub const SIGNED: i64 = 1_748_779_200;
 /// When every authority and log begins: 2024-01-01T00:00:00Z.
 const EPOCH: i64 = 1_704_067_200;
@@ -108,8 +108,8 @@ impl Sigstore {
         Draft::new(self, Signer::Key(key))
     }
 
-    /// `count` images with a keyless signature each, every one by a certificate of its own: Rekor v1
-    /// with proof and promise, bundle v0.3. For measuring how fast they are judged.
+    /// `count` images with a keyless signature each, every one by a certificate of its own: Rekor
+    /// v1 with proof and promise, bundle v0.3. For measuring how fast they are judged.
     #[must_use]
     pub fn many(&self, identity: &Identity, count: usize) -> Vec<(Digest, Form)> {
         (0..count)
@@ -121,8 +121,8 @@ impl Sigstore {
             .collect()
     }
 
-    /// The `trusted_root.json` that goes with it. Per kind the last log or authority is left out: the
-    /// stranger.
+    /// The `trusted_root.json` that goes with it. Per kind the last log or authority is left out:
+    /// the stranger.
     #[must_use]
     pub fn trusted_root(&self) -> Value {
         let known = EACH - 1;

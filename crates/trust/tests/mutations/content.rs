@@ -12,7 +12,8 @@ use crate::world::other;
 
 const SIGNATURE: &str = "/dsseEnvelope/signatures/0/sig";
 const PAYLOAD: &str = "/dsseEnvelope/payload";
-/// Keyless forms whose timestamp is over the signature: it fits no other, and nothing else proves a time.
+/// Keyless forms whose timestamp is over the signature: it fits no other, and nothing else proves a
+/// time.
 const STAMPED: &[&str] = &["bundle v0.3, Rekor v2", "bundle v0.3, timestamp alone"];
 /// Forms that attest.
 const ATTESTED: &[&str] = &[

@@ -1,4 +1,5 @@
-//! A row of the table: one change, the forms that it can be made to, and the reason expected for it.
+//! A row of the table: one change, the forms that it can be made to, and the reason expected for
+//! it.
 
 use sealift_core::evidence::Form;
 use sealift_core::reason::Reason;

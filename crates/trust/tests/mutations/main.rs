@@ -1,8 +1,9 @@
 //! Single faults: each form of evidence is admitted as it is, and refused for the right reason once
 //! exactly one thing in it is another.
 //!
-//! The evidence is made by `testkit`'s own Sigstore. A fault is made before anything is signed where it
-//! would otherwise break a signature first, and after it where an attacker without keys would make it.
+//! The evidence is made by `testkit`'s own Sigstore. A fault is made before anything is signed
+//! where it would otherwise break a signature first, and after it where an attacker without keys
+//! would make it.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

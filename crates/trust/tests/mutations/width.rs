@@ -1,4 +1,5 @@
-//! What is admitted: every kind of key, log and timestamp that is read, and how witnesses are counted.
+//! What is admitted: every kind of key, log and timestamp that is read, and how witnesses are
+//! counted.
 
 use sealift_core::reason::Reason;
 use sealift_testkit::signer::{Draft, Hash, Key, KeyKind, Log, Name, Shape, Sigstore};
@@ -84,6 +85,27 @@ fn logs_of_either_version_and_key_are_admitted_and_counted_once_each() {
         }
         let found = refused(&sigstore, &draft, &keyless(wanted, 1, "proof"));
         assert_eq!(found.map(|(reason, _)| reason), expected, "{logs:?}");
+    }
+}
+
+#[test]
+fn a_proof_without_a_time_counts_only_while_its_log_has_no_end() {
+    let sigstore = Sigstore::new("acme");
+    let key = Key::seeded(KeyKind::P256, "key");
+    let authority = keyed(1, 0, "proof");
+    for log in [Log::V1Proof, Log::V2] {
+        let form = sigstore.keyed(&key).subject(subject()).log(log).form();
+        let mut files = Files {
+            root: sigstore.trusted_root(),
+            key: key.pem(),
+        };
+        assert_eq!(judged(&form, &authority, &files, None), None, "{log:?}");
+        for log in files.root["tlogs"].as_array_mut().unwrap() {
+            // After it was signed, but who knows when that was.
+            log["publicKey"]["validFor"]["end"] = json!("2025-06-02T00:00:00Z");
+        }
+        let reason = judged(&form, &authority, &files, None).map(|(reason, _)| reason);
+        assert_eq!(reason, Some(Reason::LogUnknown), "{log:?}");
     }
 }
 

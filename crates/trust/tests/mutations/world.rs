@@ -40,8 +40,8 @@ pub(crate) fn identity() -> Identity {
     Identity::github(REPOSITORY, "release.yml", REFERENCE)
 }
 
-/// An authority that accepts the workflow alone. Claims are named beside the subject, so that each of
-/// them can be the one fault.
+/// An authority that accepts the workflow alone. Claims are named beside the subject, so that each
+/// of them can be the one fault.
 pub(crate) fn keyless(logs: u32, stamps: u32, transparency: &str) -> Value {
     json!({
         "name": "signer",
@@ -93,8 +93,8 @@ impl Materials for Files {
     }
 }
 
-/// Why `form`, found for the image, is refused; `None`: it is admitted. `attests`: the predicate type
-/// that is demanded; else a signature is.
+/// Why `form`, found for the image, is refused; `None`: it is admitted. `attests`: the predicate
+/// type that is demanded; else a signature is.
 pub(crate) fn judged(
     form: &Form,
     authority: &Value,
