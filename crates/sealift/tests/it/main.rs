@@ -9,8 +9,8 @@
 mod bad_input;
 mod closed_pipe;
 mod git_ways;
-mod image_updater;
 mod hostile;
+mod image_updater;
 mod interval;
 mod policies;
 mod policy_init;
