@@ -41,6 +41,12 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::UnknownSetting => "correct the spelling, or take the annotation out",
         R::DeprecatedSetting => "use the newer name",
         R::SettingInvalid => "correct the value; the message says what is expected",
+        R::SettingUnused => "set what it needs beside it, or take it out",
+        R::ImageUpdaterInvalid => "correct the field that the message names",
+        R::ApplicationContested => "let only one ImageUpdater select the Application",
+        R::AnnotationsNotFollowed => {
+            "run with `--annotations always`, or convert them with `sealift convert`"
+        }
         R::ApplicationUnsupported => "use Helm or Kustomize, or set `write-back-target`",
         R::MethodNeedsApiServer => "set `write-back-method: git`, or run against the API server",
         R::PullRequestNotAvailable | R::ApiCommitNotAvailable => {

@@ -145,10 +145,10 @@ fn an_application_is_the_same_by_annotations_and_by_an_image_updater() {
 #[test]
 fn lower_levels_replace_higher_ones_field_by_field() {
     let application = followed(json!({
-        "commonUpdateSettings": { "allowTags": "regexp:^v", "ignoreTags": ["a*"],
+        "commonUpdateSettings": { "allowTags": "regexp:^v", "ignoreTags": ["va*"],
             "pullSecret": "pullsecret:argocd/hub", "platforms": ["linux/arm64"] },
         "applicationRefs": [{ "namePattern": "*",
-            "commonUpdateSettings": { "updateStrategy": "alphabetical", "ignoreTags": ["b*"] },
+            "commonUpdateSettings": { "updateStrategy": "alphabetical", "ignoreTags": ["vb*"] },
             "images": [
                 { "alias": "a", "imageName": "n" },
                 { "alias": "b", "imageName": "n",
@@ -159,11 +159,11 @@ fn lower_levels_replace_higher_ones_field_by_field() {
         panic!()
     };
     let allows = |rule: &crate::application::ImageRule| {
-        ["v1", "a1", "b1"].map(|tag| rule.selection.filter.allows(tag))
+        ["v1", "va", "vb", "x"].map(|tag| rule.selection.filter.rejects(tag).is_none())
     };
     assert_eq!(a.selection.strategy(), Strategy::Alphabetical);
-    assert_eq!(allows(a), [true, false, false]);
-    assert_eq!(allows(b), [true, true, true]);
+    assert_eq!(allows(a), [true, true, false, false]);
+    assert_eq!(allows(b), [true; 4]);
     assert!(a.pull_secret.is_some() && b.pull_secret.is_none());
     assert!(format!("{:?}", a.selection.platforms).contains("arm64"));
     assert!(!format!("{:?}", b.selection.platforms).contains("arm64"));
@@ -373,4 +373,24 @@ fn annotations_that_are_asked_for_are_read_as_ever() {
         .application
         .unwrap();
     assert_eq!(essence(&claimed), essence(&annotated));
+}
+
+#[test]
+fn the_object_in_the_documentation_means_what_the_page_says() {
+    let page = include_str!("../../../../../docs/image-updater.md");
+    let example = page.split("```yaml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let object: Value = serde_saphyr::from_str(example).unwrap();
+    let updater = ImageUpdater::read(&object, "argocd").unwrap();
+    assert_eq!(updater.notices, []);
+    let manifest = application("shop-eu", json!({ "tier": "web" }), json!({}));
+    let shop = parsed(updater.clone(), &manifest).application.unwrap();
+    assert_eq!(shop.base_branch.as_deref(), Some("main"));
+    let [web] = shop.images.as_slice() else {
+        panic!()
+    };
+    assert_eq!(web.configured.constraint.as_deref(), Some("~1.8"));
+    assert!(web.pull_secret.is_some() && web.selection.filter.rejects("1.8.1-debug").is_some());
+    let other = application("other", json!({}), json!({}));
+    assert!(updater.rule_for(&other).is_none());
 }
