@@ -14,6 +14,7 @@ mod lint;
 mod soak;
 mod test;
 mod tidy;
+mod tools;
 mod vectors;
 
 use std::path::{Path, PathBuf};

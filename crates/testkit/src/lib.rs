@@ -12,5 +12,6 @@ pub mod git;
 pub mod registry;
 pub mod signed;
 pub mod signer;
+pub mod sigstore;
 pub mod tuf;
 pub mod world;

@@ -74,6 +74,14 @@ const STEPS: &[Step] = &[
         run: steps::tests,
     },
     Step {
+        name: "tools",
+        run: steps::tools,
+    },
+    Step {
+        name: "sigstore",
+        run: steps::sigstore,
+    },
+    Step {
         name: "vectors",
         run: steps::vectors,
     },

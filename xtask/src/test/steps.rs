@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Outcome, packages};
 use crate::judging::{Counts, conformance, layouts};
 use crate::soak::{self, Where};
-use crate::{bench, fuzz, lint, vectors};
+use crate::{bench, fuzz, lint, tools, vectors};
 
 /// Kills in one test.
 const KILL_ROUNDS: u32 = 10;
@@ -68,8 +68,16 @@ pub(super) fn each_crate_alone(root: &Path) -> Result<Outcome> {
 
 /// Unit, integration and documentation tests of every crate.
 pub(super) fn tests(root: &Path) -> Result<Outcome> {
-    let mut child = lint::cargo_command(root)
-        .args(["test", "--workspace", "--no-fail-fast"])
+    let mut command = lint::cargo_command(root);
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    // They have a step of their own.
+    command.env_remove(tools::VARIABLE);
+    counted(command)
+}
+
+/// Runs `cargo test` and counts what its harness says.
+fn counted(mut command: Command) -> Result<Outcome> {
+    let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start `cargo test`")?;
@@ -90,6 +98,46 @@ pub(super) fn tests(root: &Path) -> Result<Outcome> {
         outcome.why = "tests marked `#[ignore]`".to_owned();
     }
     Ok(outcome)
+}
+
+/// The real signers and servers of Sigstore, in the versions that `tools/` pins.
+pub(super) fn tools(root: &Path) -> Result<Outcome> {
+    match tools::build(root)? {
+        Some(folders) => {
+            let passed = folders.len();
+            let joined = std::env::join_paths(folders)?;
+            println!("{}={}", tools::VARIABLE, joined.display());
+            Ok(Outcome {
+                passed,
+                ..Outcome::default()
+            })
+        }
+        None => Ok(without_go()),
+    }
+}
+
+/// Images that those programs sign, from a registry into Git; and whether `cosign verify` agrees.
+pub(super) fn sigstore(root: &Path) -> Result<Outcome> {
+    let Some(folders) = tools::build(root)? else {
+        return Ok(without_go());
+    };
+    let mut command = lint::cargo_command(root);
+    // As the step `tests` builds it, so that nothing is built twice.
+    command.args(["test", "--workspace", "--test", "real_sigstore"]);
+    command.env(tools::VARIABLE, std::env::join_paths(folders)?);
+    counted(command)
+}
+
+/// A failure where nobody would read that something did not run.
+fn without_go() -> Outcome {
+    let missing = "`go` is not installed (https://go.dev/doc/install)".to_owned();
+    let unattended = std::env::var_os("CI").is_some();
+    Outcome {
+        failed: unattended.into(),
+        skipped: (!unattended).into(),
+        why: missing,
+        ..Outcome::default()
+    }
 }
 
 /// The number before `word` in `ok. 4 passed; 0 failed; …`.

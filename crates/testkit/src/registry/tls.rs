@@ -20,6 +20,12 @@ impl Authority {
     /// A new CA with one certificate for `localhost` and `127.0.0.1`.
     #[must_use]
     pub fn new() -> Self {
+        Self::for_names(&["localhost", "127.0.0.1"])
+    }
+
+    /// A new CA with one certificate for `names`.
+    #[must_use]
+    pub fn for_names(names: &[&str]) -> Self {
         let ca_key = KeyPair::generate().expect("CA key");
         let mut ca = CertificateParams::new(Vec::new()).expect("CA parameters");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -27,8 +33,9 @@ impl Authority {
         let issuer = Issuer::new(ca, ca_key);
 
         let key = KeyPair::generate().expect("server key");
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let server = CertificateParams::new(names).expect("server parameters");
+        let names = names.iter().map(|name| (*name).to_owned());
+        let server =
+            CertificateParams::new(names.collect::<Vec<String>>()).expect("server parameters");
         let certificate = server.signed_by(&key, &issuer).expect("certificate");
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(aws_lc_rs::default_provider());

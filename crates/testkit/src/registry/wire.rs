@@ -16,6 +16,8 @@ pub struct Recorded {
     pub query: String,
     /// Names in lower case, in the order sent.
     pub headers: Vec<(String, String)>,
+    /// What came after the headers.
+    pub body: Vec<u8>,
 }
 
 impl Recorded {
@@ -101,15 +103,17 @@ pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let request = Recorded {
+    let mut request = Recorded {
         method,
         path: path.to_owned(),
         query: query.to_owned(),
         headers,
+        body: Vec::new(),
     };
     let length = request.header("content-length").map(str::parse::<usize>);
     if let Some(Ok(length)) = length {
-        stream.read_exact(&mut vec![0; length]).await?;
+        request.body.resize(length, 0);
+        stream.read_exact(&mut request.body).await?;
     }
     Ok(Some(request))
 }
