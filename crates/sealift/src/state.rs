@@ -22,7 +22,15 @@ const MODE_OTHERS: u32 = 0o077;
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for StateFolder {
+    /// Gives the lock back by name. Closing the file is not enough: a child process that another
+    /// thread is just starting holds a copy of it until it runs its own program.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 /// Why a state folder cannot be used.
@@ -117,7 +125,7 @@ impl StateFolder {
             .map_err(io_error("write", &lock_path))?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         })
     }
 
