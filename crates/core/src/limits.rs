@@ -223,6 +223,30 @@ pub const HELPER_PAUSE_SECS: u64 = 5;
 /// Bytes that a credential helper may print. Tokens of clouds have about 4 KiB.
 pub const HELPER_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
+// The Kubernetes API server (`sealift::cluster`).
+
+/// Time to reach the API server, in milliseconds: TCP and TLS handshakes together.
+pub const KUBE_CONNECT_MS_MAX: u64 = 10_000;
+/// Time for one request to the API server, in milliseconds. It ends its own requests after a minute.
+pub const KUBE_REQUEST_MS_MAX: u64 = 60_000;
+/// Objects of one page of a list, in objects: what `kubectl` asks for, too.
+pub const WATCH_PAGE_OBJECTS: u32 = 500;
+/// Seconds of one watch request, before it is asked anew: a server that hangs is noticed within them.
+pub const WATCH_SECS: u32 = 50;
+/// First ceiling of the jittered pause before a broken watch begins anew, in milliseconds; it doubles with each failure.
+pub const WATCH_PAUSE_MS: u64 = 500;
+/// Last ceiling of that pause, in milliseconds, and the longest that a server may ask for: an API server that
+/// comes back is seen within it.
+pub const WATCH_PAUSE_MS_MAX: u64 = 15_000;
+/// Seconds without the API server after which nothing is decided any more: a policy may have changed meanwhile.
+pub const WATCH_STALE_SECS_MAX: u64 = 60;
+/// Seconds that the first cycle waits for the API server.
+pub const CLUSTER_START_SECS_MAX: u64 = 30;
+/// Secrets with repository credentials of one namespace, in objects.
+pub const REPOSITORY_SECRETS_MAX: usize = 10_000;
+/// Tries of one change of an Application, in patches: each begins anew at what stands there then.
+pub const PATCH_TRIES_MAX: u32 = 5;
+
 // Evidence and trust (`registry::evidence`, `trust`).
 
 /// Referrers of one digest, in manifests. Popular images carry dozens; a stranger who may push can add any number.

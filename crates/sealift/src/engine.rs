@@ -89,7 +89,15 @@ impl Engine {
         let expired = &options.cycle.trust.unsafe_expired_trust_root;
         let copies = state.subfolder(trust_roots::FOLDER)?;
         let roots = TrustRoots::open(registries.net(), copies, expired)?;
-        let policies = Policies::new(unverified, &options.source.argocd_namespace, roots);
+        let source = ObjectSource::new(options.source)?;
+        let argocd_namespace = source.argocd_namespace().to_owned();
+        // Old annotations must not begin to write when Sealift takes the peer's place in a cluster.
+        let unasked = match source.own_namespace() {
+            Some(_) => AnnotationsOption::Never,
+            None => AnnotationsOption::Auto,
+        };
+        let annotations = options.source.annotations.unwrap_or(unasked);
+        let policies = Policies::new(unverified, &argocd_namespace, roots);
         let mut settings = GitSettings::new(state.subfolder("git")?);
         settings.net = Some(registries.net().clone());
         settings.rules.allow_local = options.git.allow_local_git;
@@ -114,15 +122,15 @@ impl Engine {
         };
         Ok(Self {
             mode,
-            source: ObjectSource::new(options.source)?,
+            source,
             registries,
             git,
             journal,
             metrics: Arc::default(),
             policies,
             commit,
-            argocd_namespace: options.source.argocd_namespace.clone(),
-            annotations: options.source.annotations,
+            argocd_namespace,
+            annotations,
             repositories_at_once: usize::from(options.cycle.max_concurrent_apps),
             only: None,
             thorough: false,

@@ -1,6 +1,7 @@
 //! The program, as a library so that tests and `xtask` can call its parts. Decisions live in the crates above it.
 
 pub mod cli;
+pub mod cluster;
 mod credentials;
 pub mod demo;
 pub mod engine;

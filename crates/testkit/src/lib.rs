@@ -9,6 +9,7 @@
 )]
 
 pub mod git;
+pub mod kube;
 pub mod registry;
 pub mod signed;
 pub mod signer;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// A program, and the Debian package that brings it.
 const PROGRAMS: &[(&str, &str)] = &[
     ("docker-registry", "docker-registry"),
+    ("etcd", "etcd-server"),
     ("git", "git"),
     ("gpg", "gnupg"),
     ("ssh", "openssh-client"),

@@ -8,23 +8,24 @@ use clap::{Args, ValueEnum};
 /// Where Applications, Secrets and ConfigMaps come from.
 #[derive(Debug, Clone, Args)]
 pub struct SourceOptions {
-    /// File, folder (read recursively), `-`, or Git URL (`URL//folder?ref=NAME`: a branch, a tag or a whole commit id) with Kubernetes objects. Repeatable
-    #[arg(
-        short = 'f',
-        long = "filename",
-        value_name = "PATH|GIT-URL",
-        required = true
-    )]
+    /// File, folder (read recursively), `-`, or Git URL (`URL//folder?ref=NAME`: a branch, a tag or a whole commit id) with Kubernetes objects. Repeatable. Without it objects come from the API server
+    #[arg(short = 'f', long = "filename", value_name = "PATH|GIT-URL")]
     pub filename: Vec<String>,
-    /// File with policies that must hold, beside those of `-f`. Repeatable
+    /// How to reach the API server [default: `KUBECONFIG`, the Pod's ServiceAccount, `~/.kube/config`]
+    #[arg(long, value_name = "FILE", conflicts_with = "filename")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Namespaces of Applications, comma-separated; `*` is all [default: our own]
+    #[arg(long, value_name = "NAMES", env = "IMAGE_UPDATER_WATCH_NAMESPACES")]
+    pub watch_namespaces: Option<String>,
+    /// File with policies that must hold, beside those of the objects. Repeatable
     #[arg(long, value_name = "FILE")]
     pub policy: Vec<PathBuf>,
-    /// Namespace of Argo CD: its repository secrets and ConfigMaps are looked up there
-    #[arg(long, env = "ARGOCD_NAMESPACE", default_value = "argocd")]
-    pub argocd_namespace: String,
-    /// Which annotated Applications are followed that no ImageUpdater selects
-    #[arg(long, default_value = "auto", value_name = "WHEN")]
-    pub annotations: AnnotationsOption,
+    /// Namespace of Argo CD: its repository secrets and ConfigMaps are looked up there [default: with `-f` `argocd`, else our own]
+    #[arg(long, value_name = "NAME", env = "ARGOCD_NAMESPACE")]
+    pub argocd_namespace: Option<String>,
+    /// Which annotated Applications are followed that no ImageUpdater selects [default: with `-f` `auto`, else `never`]
+    #[arg(long, value_name = "WHEN")]
+    pub annotations: Option<AnnotationsOption>,
 }
 
 /// Which annotated Applications are followed that no ImageUpdater selects.

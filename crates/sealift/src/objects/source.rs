@@ -1,4 +1,7 @@
-//! What `-f` names, read anew in each cycle: paths and standard input first, then Git repositories with the Secrets that stood there.
+//! Where the objects of a process come from: what `-f` names, or the API server.
+//!
+//! Files are read anew in each cycle: paths and standard input first, then Git repositories with the Secrets that stood there. The
+//! API server is connected to in the first cycle and watched from then on.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -7,26 +10,52 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use sealift_core::limits::GIT_LIST_FILES_MAX;
 use sealift_git::{FileState, GitUrl, Repositories, Revision};
+use tokio::sync::OnceCell;
 
 use super::files::{FileObjects, FilenameArg, Named, Reader};
-use super::{Objects, Origin, ProblemKind, policies};
+use super::{ListedPolicy, Objects, Origin, ProblemKind, policies};
 use crate::cli::options::SourceOptions;
+use crate::cluster::config::{Configuration, Surroundings};
+use crate::cluster::{Cluster, Namespaces};
 use crate::remotes;
 
-/// The values of `-f`.
+/// Where objects come from.
 pub struct ObjectSource {
+    /// The API server, where no file is named.
+    server: Option<Server>,
     arguments: Vec<FilenameArg>,
     policies: Vec<PathBuf>,
     argocd_namespace: String,
     stdin: Option<Vec<u8>>,
 }
 
+/// An API server, connected to when it is first asked.
+struct Server {
+    configuration: Configuration,
+    namespaces: Namespaces,
+    own_namespace: String,
+    cluster: OnceCell<Arc<Cluster>>,
+}
+
+/// The namespace of Argo CD where files do not say.
+const ARGOCD_NAMESPACE: &str = "argocd";
+
 impl ObjectSource {
-    /// Parses the values, and reads standard input where it is named: it can be read only once.
+    /// Parses the values of `-f`, and reads standard input where it is named: it can be read only once. Without any, finds the API
+    /// server.
     ///
     /// # Errors
-    /// A value is none that `-f` takes, or standard input cannot be read.
+    /// A value is none that `-f` takes, standard input cannot be read, or nothing names an API server.
     pub fn new(options: &SourceOptions) -> anyhow::Result<Self> {
+        let named = options.argocd_namespace.clone();
+        let named = named.filter(|name| !name.is_empty());
+        let (server, own_namespace) = match options.filename.is_empty() {
+            true => {
+                let (server, own_namespace) = Server::find(options)?;
+                (Some(server), own_namespace)
+            }
+            false => (None, ARGOCD_NAMESPACE.to_owned()),
+        };
         let arguments = options
             .filename
             .iter()
@@ -44,28 +73,45 @@ impl ObjectSource {
             }
         };
         Ok(Self {
+            server,
             arguments,
             policies: options.policy.clone(),
-            argocd_namespace: options.argocd_namespace.clone(),
+            argocd_namespace: named.unwrap_or(own_namespace),
             stdin,
         })
     }
 
-    /// Reads everything anew.
+    /// The namespace of Argo CD.
+    #[must_use]
+    pub fn argocd_namespace(&self) -> &str {
+        &self.argocd_namespace
+    }
+
+    /// The cluster, once it was read. `None`: objects come from files.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.server.as_ref()?.cluster.get()
+    }
+
+    /// The namespace that we are in. `None`: objects come from files.
+    #[must_use]
+    pub fn own_namespace(&self) -> Option<&str> {
+        let server = self.server.as_ref()?;
+        Some(server.own_namespace.as_str())
+    }
+
+    /// Reads everything anew, or takes what is known of the API server now.
     ///
     /// # Errors
     /// A Git repository cannot be read: what it holds is unknown, so nothing is decided.
     pub async fn read(&self, git: &Repositories) -> anyhow::Result<Arc<dyn Objects>> {
+        let named_policies = self.named_policies()?;
+        if let Some(server) = &self.server {
+            let cluster = server.cluster(&self.argocd_namespace).await?;
+            cluster.answered().await;
+            return Ok(Arc::new(cluster.view(named_policies)));
+        }
         let local = self.read_local().finish();
-        // The operator named it, so there is no working without it.
-        policies::from_files(
-            self.policies.iter().map(PathBuf::as_path),
-            &self.argocd_namespace,
-        )
-        .map_err(|problems| {
-            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("`--policy`: {}", problems.join("; "))
-        })?;
         let in_git = |argument: &&FilenameArg| matches!(argument, FilenameArg::Git { .. });
         if self.arguments.iter().find(in_git).is_none() {
             return Ok(Arc::new(local));
@@ -89,6 +135,15 @@ impl ObjectSource {
             }
         }
         Ok(Arc::new(reader.finish()))
+    }
+
+    /// The policies of `--policy`. The operator named them, so there is no working without them.
+    fn named_policies(&self) -> anyhow::Result<Vec<ListedPolicy>> {
+        let files = self.policies.iter().map(PathBuf::as_path);
+        policies::from_files(files, &self.argocd_namespace).map_err(|problems| {
+            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("`--policy`: {}", problems.join("; "))
+        })
     }
 
     fn read_local(&self) -> Reader {
@@ -168,5 +223,33 @@ impl ObjectSource {
         }
         debug_assert!(paths.len() <= GIT_LIST_FILES_MAX);
         Ok(())
+    }
+}
+
+impl Server {
+    /// Finds the API server and our own namespace.
+    fn find(options: &SourceOptions) -> anyhow::Result<(Self, String)> {
+        let around = Surroundings::look();
+        let configuration = Configuration::choose(options.kubeconfig.as_deref(), &around)
+            .context(
+                "nothing says where objects come from; name files with `-f`, or an API server with `--kubeconfig`",
+            )?;
+        let own_namespace = configuration.own_namespace(&around)?;
+        let wanted = options.watch_namespaces.as_deref().unwrap_or_default();
+        let server = Self {
+            namespaces: Namespaces::parse(wanted, &own_namespace),
+            configuration,
+            own_namespace: own_namespace.clone(),
+            cluster: OnceCell::new(),
+        };
+        Ok((server, own_namespace))
+    }
+
+    async fn cluster(&self, home: &str) -> anyhow::Result<&Arc<Cluster>> {
+        let connect = async || {
+            let cluster = Cluster::watch(&self.configuration, &self.namespaces, home).await?;
+            anyhow::Ok(Arc::new(cluster))
+        };
+        self.cluster.get_or_try_init(connect).await
     }
 }

@@ -9,6 +9,8 @@
 mod bad_input;
 mod closed_pipe;
 mod doctor;
+mod cluster;
+mod cluster_world;
 mod git_ways;
 mod hostile;
 mod image_updater;

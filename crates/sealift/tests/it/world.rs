@@ -80,6 +80,12 @@ impl World {
 
     /// Writes an Application's manifest. Keys without `/` get the prefix of Argo CD Image Updater.
     pub(crate) fn app(&self, app: &App<'_>) {
+        let text = self.manifest(app);
+        fs::write(self.apps().join(format!("{}.yaml", app.name)), text).unwrap();
+    }
+
+    /// An Application's manifest.
+    pub(crate) fn manifest(&self, app: &App<'_>) -> String {
         let mut annotations = format!("    {PEER}image-list: web={}\n", app.image);
         let method = ("write-back-method", "git");
         let given = app.annotations.iter().any(|(key, _)| *key == method.0);
@@ -95,14 +101,13 @@ impl World {
             .iter()
             .map(|image| format!("    - {image}\n"))
             .collect();
-        let text = format!(
+        format!(
             "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {}\n  \
              namespace: argocd\n  annotations:\n{annotations}spec:\n  project: default\n  source:\n    \
              repoURL: {}\n    path: {}\n    targetRevision: main\nstatus:\n  sourceType: Helm\n  \
              summary:\n    images:\n{images}",
             app.name, app.repository, app.path
-        );
-        fs::write(self.apps().join(format!("{}.yaml", app.name)), text).unwrap();
+        )
     }
 
     /// `run --once` on everything, with `more` arguments.
@@ -150,7 +155,7 @@ impl App<'_> {
 }
 
 impl Ran {
-    fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap(),
             report: serde_json::from_slice(&output.stdout).unwrap_or_default(),
@@ -160,7 +165,10 @@ impl Ran {
 
     /// The entry of an Application.
     pub(crate) fn entry(&self, application: &str) -> &Value {
-        let id = format!("argocd/{application}");
+        let id = match application.contains('/') {
+            true => application.to_owned(),
+            false => format!("argocd/{application}"),
+        };
         let entries = self.report["considered"].as_array();
         entries
             .and_then(|entries| entries.iter().find(|entry| entry["application"] == *id))

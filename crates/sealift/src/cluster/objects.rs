@@ -1,0 +1,336 @@
+//! The cluster behind the port [`Objects`], as one cycle sees it.
+//!
+//! Applications and policies come from watches. Secrets and ConfigMaps are read by name, each once a
+//! cycle, and never watched; the one list of Secrets is that of Argo CD's repository credentials, by
+//! its label.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use kube::Error;
+use sealift_core::limits::{OBJECT_NAME_BYTES_MAX, REPOSITORY_SECRETS_MAX, WATCH_PAGE_OBJECTS};
+use sealift_core::manifest::{ConfigMapManifest, ManifestError, SecretManifest};
+use sealift_core::repository_credentials::{
+    SECRET_TYPE_LABEL, SECRET_TYPE_REPO_CREDS, SECRET_TYPE_REPOSITORY,
+};
+use serde_json::Value;
+
+use super::read::{Content, Watched};
+use super::watch::Watch;
+use super::{Cluster, REQUEST_TIMEOUT};
+use crate::objects::{
+    Applications, Listed, ListedPolicy, ListedUpdater, ObjectProblem, Objects, ObjectsError,
+    Origin, ProblemKind,
+};
+
+/// What was read, by namespace and name.
+type Known<T> = BTreeMap<(String, String), Result<Option<Arc<T>>, ObjectsError>>;
+type Memory<T> = Mutex<Known<T>>;
+
+fn lock<T>(memory: &Memory<T>) -> MutexGuard<'_, Known<T>> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A cluster in one cycle.
+pub struct ClusterObjects {
+    cluster: Arc<Cluster>,
+    /// Of `--policy`.
+    more_policies: Vec<ListedPolicy>,
+    secrets: Memory<SecretManifest>,
+    config_maps: Memory<ConfigMapManifest>,
+}
+
+impl ClusterObjects {
+    pub(super) fn new(cluster: Arc<Cluster>, more_policies: Vec<ListedPolicy>) -> Self {
+        Self {
+            cluster,
+            more_policies,
+            secrets: Mutex::default(),
+            config_maps: Mutex::default(),
+        }
+    }
+
+    /// One object by name, asked for once a cycle.
+    async fn one<T>(
+        &self,
+        memory: &Memory<T>,
+        (kind, plural): (&'static str, &str),
+        (namespace, name): (&str, &str),
+        read: fn(Value) -> Result<T, ManifestError>,
+    ) -> Result<Option<Arc<T>>, ObjectsError> {
+        let key = (namespace.to_owned(), name.to_owned());
+        if let Some(known) = lock(memory).get(&key) {
+            return known.clone();
+        }
+        let what = format!("{kind} `{namespace}/{name}`");
+        let answer = match is_name(namespace) && is_name(name) {
+            true => {
+                let path = format!("/api/v1/namespaces/{namespace}/{plural}/{name}");
+                self.ask(&path, &what).await
+            }
+            // Never part of a path: it came from an annotation.
+            false => Err(ObjectsError::Unavailable {
+                what: what.clone(),
+                detail: "this is no name of an object; it was not asked for".to_owned(),
+            }),
+        };
+        let answer = answer.and_then(|value| {
+            let object = value.map(read).transpose();
+            object
+                .map(|object| object.map(Arc::new))
+                .map_err(|error| broken(kind, namespace, name, error))
+        });
+        lock(memory).insert(key, answer.clone());
+        answer
+    }
+
+    /// Asks for `path`. `None`: there is no such object.
+    async fn ask(&self, path: &str, what: &str) -> Result<Option<Value>, ObjectsError> {
+        let request = http::Request::get(path).body(Vec::new());
+        let unavailable = |detail| ObjectsError::Unavailable {
+            what: what.to_owned(),
+            detail,
+        };
+        let request = request.map_err(|error| unavailable(error.to_string()))?;
+        let ask = self.cluster.client().request::<Value>(request);
+        match bounded(ask).await {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(unavailable(words(&error))),
+        }
+    }
+
+    /// Secrets of one type, page by page.
+    async fn labelled(
+        &self,
+        namespace: &str,
+        secret_type: &str,
+        found: &mut Vec<Arc<SecretManifest>>,
+    ) -> Result<(), ObjectsError> {
+        let what = format!("Secrets in namespace `{namespace}` with label `{SECRET_TYPE_LABEL}`");
+        let mut next = String::new();
+        loop {
+            let path = labelled_path(namespace, secret_type, &next);
+            let Some(mut page) = self.ask(&path, &what).await? else {
+                return Ok(());
+            };
+            let items = page.get_mut("items").map(Value::take);
+            for item in items
+                .as_ref()
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                // One that cannot be read is not one that is asked for.
+                if let Ok(secret) = SecretManifest::from_value(item.clone()) {
+                    found.push(Arc::new(secret));
+                }
+            }
+            if found.len() > REPOSITORY_SECRETS_MAX {
+                return Err(ObjectsError::Unavailable {
+                    what,
+                    detail: format!("there are more than {REPOSITORY_SECRETS_MAX}"),
+                });
+            }
+            let more = page["metadata"]["continue"].as_str().unwrap_or_default();
+            if more.is_empty() {
+                return Ok(());
+            }
+            next = more.to_owned();
+        }
+    }
+
+    fn applications(&self) -> Result<Applications, ObjectsError> {
+        let mut applications = Applications::default();
+        for watch in &self.cluster.applications {
+            for ((namespace, name), object) in known(watch)? {
+                let full_name = format!("{namespace}/{name}");
+                let origin = Origin::Cluster { namespace, name };
+                match object.content {
+                    Ok(manifest) => applications.listed.push(Listed { manifest, origin }),
+                    Err(error) => applications.problems.push(ObjectProblem {
+                        origin,
+                        problem: ProblemKind::Object {
+                            kind: "Application",
+                            name: full_name,
+                            error,
+                        },
+                    }),
+                }
+            }
+        }
+        Ok(applications)
+    }
+
+    fn listed_updaters(&self) -> Result<Vec<ListedUpdater>, ObjectsError> {
+        let mut updaters = Vec::new();
+        for watch in &self.cluster.image_updaters {
+            for ((namespace, name), object) in known(watch)? {
+                let object = object.content.ok().map(|object| typed(watch, object));
+                updaters.push(ListedUpdater {
+                    namespace: Some(namespace.clone()),
+                    origin: Origin::Cluster { namespace, name },
+                    object: object.map(Arc::new),
+                });
+            }
+        }
+        Ok(updaters)
+    }
+
+    fn listed_policies(&self) -> Result<Vec<ListedPolicy>, ObjectsError> {
+        let mut policies = self.more_policies.clone();
+        for watch in &self.cluster.policies {
+            for ((namespace, name), object) in known(watch)? {
+                let typed = |object| typed(watch, object);
+                policies.push(ListedPolicy {
+                    origin: Origin::Cluster { namespace, name },
+                    object: object.content.map(typed).map_err(|error| error.to_string()),
+                    text: None,
+                    folder: None,
+                });
+            }
+        }
+        Ok(policies)
+    }
+}
+
+/// The objects of a watch, by namespace and name.
+type KnownObjects<T> = Vec<((String, String), Watched<T>)>;
+
+fn known<T: Content>(watch: &Watch<T>) -> Result<KnownObjects<T>, ObjectsError> {
+    watch.list().map_err(|error| ObjectsError::Unavailable {
+        what: watch.name(),
+        detail: error.to_string(),
+    })
+}
+
+/// Items of a list do not say what they are.
+fn typed(watch: &Watch<Value>, object: Arc<Value>) -> Value {
+    let mut object = Arc::unwrap_or_clone(object);
+    let resource = watch.resource();
+    if let Some(fields) = object.as_object_mut() {
+        let (version, kind) = (&resource.api_version, &resource.kind);
+        fields.insert("apiVersion".to_owned(), Value::from(version.clone()));
+        fields.insert("kind".to_owned(), Value::from(kind.clone()));
+    }
+    object
+}
+
+impl Objects for ClusterObjects {
+    fn take_applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>> {
+        Box::pin(std::future::ready(self.applications()))
+    }
+
+    fn secret<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<SecretManifest>>, ObjectsError>> {
+        let (kind, read) = (("Secret", "secrets"), SecretManifest::from_value);
+        Box::pin(self.one(&self.secrets, kind, (namespace, name), read))
+    }
+
+    fn config_map<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<ConfigMapManifest>>, ObjectsError>> {
+        let (kind, read) = (("ConfigMap", "configmaps"), ConfigMapManifest::from_value);
+        Box::pin(self.one(&self.config_maps, kind, (namespace, name), read))
+    }
+
+    fn repository_secrets<'a>(
+        &'a self,
+        namespace: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Arc<SecretManifest>>, ObjectsError>> {
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for secret_type in [SECRET_TYPE_REPOSITORY, SECRET_TYPE_REPO_CREDS] {
+                self.labelled(namespace, secret_type, &mut found).await?;
+            }
+            found.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
+            Ok(found)
+        })
+    }
+
+    fn image_updaters(&self) -> BoxFuture<'_, Result<Vec<ListedUpdater>, ObjectsError>> {
+        Box::pin(std::future::ready(self.listed_updaters()))
+    }
+
+    fn policies(&self) -> BoxFuture<'_, Result<Vec<ListedPolicy>, ObjectsError>> {
+        Box::pin(std::future::ready(self.listed_policies()))
+    }
+}
+
+/// One page of the Secrets of a type; `next` is where the page before ended.
+fn labelled_path(namespace: &str, secret_type: &str, next: &str) -> String {
+    let selector = format!("{SECRET_TYPE_LABEL}={secret_type}");
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("labelSelector", &selector);
+    query.append_pair("limit", &WATCH_PAGE_OBJECTS.to_string());
+    if !next.is_empty() {
+        query.append_pair("continue", next);
+    }
+    format!("/api/v1/namespaces/{namespace}/secrets?{}", query.finish())
+}
+
+/// A request that ends in time.
+async fn bounded<T>(ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, ask).await;
+    answer.unwrap_or_else(|late| Err(Error::Service(Box::new(late))))
+}
+
+/// An error for people. Never a value of an object: of what cannot be parsed only that is said.
+fn words(error: &Error) -> String {
+    match error {
+        Error::Api(status) if status.code == 403 => {
+            format!("the API server forbids it: {}", status.message)
+        }
+        Error::Api(status) => format!("the API server answers {}: {status}", status.code),
+        Error::SerdeError(_) => "the answer is no JSON".to_owned(),
+        error => crate::pipeline::chain(error),
+    }
+}
+
+fn broken(kind: &'static str, namespace: &str, name: &str, error: ManifestError) -> ObjectsError {
+    let full_name = format!("{namespace}/{name}");
+    let origin = Origin::Cluster {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    let problem = ProblemKind::Object {
+        kind,
+        name: full_name,
+        error,
+    };
+    ObjectsError::Broken(Box::new(ObjectProblem { origin, problem }))
+}
+
+/// Whether `text` can be the name of an object or a namespace: a DNS subdomain.
+fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    !text.is_empty()
+        && text.len() <= OBJECT_NAME_BYTES_MAX
+        && text.chars().all(allowed)
+        && !text.starts_with(['.', '-'])
+        && !text.ends_with(['.', '-'])
+        && !text.contains("..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_name_never_becomes_part_of_a_path() {
+        assert!(is_name("repo-1.example"));
+        for text in [
+            "", ".", "..", "a/b", "../x", "a..b", "A", "a?b", "a b", "-a", "a%2f",
+        ] {
+            assert!(!is_name(text), "{text}");
+        }
+        assert!(!is_name(&"a".repeat(254)));
+    }
+}

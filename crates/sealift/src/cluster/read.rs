@@ -1,0 +1,144 @@
+//! From what the API server sends to what is kept: the few fields that matter, and never
+//! `managedFields`.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use kube::Resource;
+use kube::api::ObjectMeta;
+use kube::core::{ApiResource, DynamicResourceScope};
+use sealift_core::manifest::{ApplicationManifest, ManifestError};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// The annotation in which `kubectl apply` keeps the whole object a second time.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// What is kept of an object.
+pub trait Content: Clone + Debug + Send + Sync + 'static {
+    /// Reads it. A fault is kept in place of the object, so that one broken object stops no other.
+    ///
+    /// # Errors
+    /// [`ManifestError`] with the path of the field.
+    fn read(object: Value) -> Result<Self, ManifestError>;
+}
+
+impl Content for ApplicationManifest {
+    fn read(object: Value) -> Result<Self, ManifestError> {
+        Self::from_value(object)
+    }
+}
+
+impl Content for Value {
+    fn read(object: Value) -> Result<Self, ManifestError> {
+        Ok(object)
+    }
+}
+
+/// One object of a watch.
+#[derive(Debug, Clone)]
+pub struct Watched<T> {
+    /// Name, namespace and version; nothing else of the metadata.
+    meta: ObjectMeta,
+    /// The object, or why it cannot be read.
+    pub content: Result<Arc<T>, ManifestError>,
+}
+
+impl<T> Watched<T> {
+    /// `(namespace, name)`.
+    pub(super) fn key(&self) -> (String, String) {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        (text(&self.meta.namespace), text(&self.meta.name))
+    }
+
+    pub(super) fn is_version_of(&self, other: &Self) -> bool {
+        self.meta.resource_version.is_some()
+            && self.meta.resource_version == other.meta.resource_version
+            && self.meta.uid == other.meta.uid
+    }
+}
+
+impl<'de, T: Content> Deserialize<'de> for Watched<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut object = Value::deserialize(deserializer)?;
+        let mut meta = ObjectMeta::default();
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+            if let Some(annotations) = metadata.get_mut("annotations") {
+                annotations
+                    .as_object_mut()
+                    .map(|all| all.remove(LAST_APPLIED));
+            }
+            let text = |name: &str| {
+                metadata
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .map(str::to_owned)
+            };
+            meta.name = text("name");
+            meta.namespace = text("namespace");
+            meta.uid = text("uid");
+            meta.resource_version = text("resourceVersion");
+        }
+        let content = T::read(object).map(Arc::new);
+        Ok(Self { meta, content })
+    }
+}
+
+impl<T: Content> Resource for Watched<T> {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn kind(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+
+    fn group(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+
+    fn version(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+
+    fn plural(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.meta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_broken_object_is_kept_with_its_fault_and_managed_fields_are_dropped() {
+        let object = json!({ "metadata": {
+            "name": "shop", "namespace": "argocd", "resourceVersion": "7",
+            "managedFields": [{ "manager": "x" }],
+            "annotations": { LAST_APPLIED: "{}", "a": "b" },
+        }, "spec": { "project": 5 } });
+        let value: Watched<Value> = serde_json::from_value(object.clone()).unwrap();
+        let kept = value.content.unwrap();
+        assert!(kept["metadata"].get("managedFields").is_none(), "{kept}");
+        assert_eq!(kept["metadata"]["annotations"], json!({ "a": "b" }));
+
+        let broken: Watched<ApplicationManifest> = serde_json::from_value(object).unwrap();
+        assert_eq!(broken.key(), ("argocd".to_owned(), "shop".to_owned()));
+        assert!(
+            broken
+                .content
+                .unwrap_err()
+                .to_string()
+                .starts_with("spec.project")
+        );
+    }
+}

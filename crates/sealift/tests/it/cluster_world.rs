@@ -1,0 +1,137 @@
+//! An installation in a real API server: a namespace of its own, the roles that ship, and the program as its ServiceAccount.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sealift_testkit::kube::KubeServer;
+use serde_json::{Value, json};
+
+use crate::world::{App, Ran, World, sealift};
+
+const CRDS: [&str; 3] = [
+    include_str!("../../../../deploy/crds/clusterpromotionpolicies.yaml"),
+    include_str!("../../../../deploy/crds/policyexceptions.yaml"),
+    include_str!("../../../../deploy/crds/promotionpolicies.yaml"),
+];
+const ROLES: &str = include_str!("../../../../deploy/rbac/namespace.yaml");
+const REPOSITORY_CREDENTIALS: &str =
+    include_str!("../../../../deploy/rbac/repository-credentials.yaml");
+/// The ServiceAccount of the roles.
+const ACCOUNT: &str = "argocd-image-updater-controller";
+
+/// A namespace that stands for Argo CD's.
+pub(crate) struct ClusterWorld {
+    pub(crate) kube: &'static KubeServer,
+    pub(crate) world: World,
+    pub(crate) namespace: String,
+}
+
+impl ClusterWorld {
+    /// With our definitions and roles. `None`: there is no API server, and the test says so.
+    pub(crate) fn new() -> Option<Self> {
+        static DEFINED: Once = Once::new();
+        let kube = KubeServer::shared()?;
+        DEFINED.call_once(|| CRDS.iter().for_each(|text| kube.apply_yaml(text)));
+        Some(Self::on(kube))
+    }
+
+    /// On a server of its own, or the shared one, whatever is defined there.
+    pub(crate) fn on(kube: &'static KubeServer) -> Self {
+        static NAMESPACES: AtomicU32 = AtomicU32::new(0);
+        let number = NAMESPACES.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("argocd-{number}");
+        kube.namespace(&namespace);
+        let world = World::new();
+        let this = Self {
+            kube,
+            world,
+            namespace,
+        };
+        this.roles(ROLES);
+        let kubeconfig = this.kubeconfig();
+        std::fs::write(this.world.path("kubeconfig"), kubeconfig).unwrap();
+        this
+    }
+
+    /// Applies roles for this namespace.
+    fn roles(&self, text: &str) {
+        let text = text.replace(
+            "namespace: argocd\n",
+            &format!("namespace: {}\n", self.namespace),
+        );
+        let own = format!("sealift-cluster-policies-{}", self.namespace);
+        self.kube
+            .apply_yaml(&text.replace("sealift-cluster-policies", &own));
+    }
+
+    /// Lets it look for Argo CD's repository credentials.
+    pub(crate) fn allow_repository_credentials(&self) {
+        self.roles(REPOSITORY_CREDENTIALS);
+    }
+
+    fn kubeconfig(&self) -> String {
+        let token = self.kube.token(&self.namespace, ACCOUNT);
+        self.kube.kubeconfig(&token, &self.namespace)
+    }
+
+    /// Applies an Application, with what runs.
+    pub(crate) fn app(&self, app: &App<'_>) {
+        let text = self.world.manifest(app);
+        self.kube.apply_yaml(&self.here(&text));
+    }
+
+    /// A text about namespace `argocd`, about this one.
+    fn here(&self, text: &str) -> String {
+        text.replace(
+            "namespace: argocd\n",
+            &format!("namespace: {}\n", self.namespace),
+        )
+    }
+
+    /// Applies an object into the namespace.
+    pub(crate) fn apply(&self, mut object: Value) -> Value {
+        object["metadata"]["namespace"] = json!(self.namespace);
+        self.kube.apply(&object)
+    }
+
+    /// Applies a Secret.
+    pub(crate) fn secret(&self, name: &str, labels: &Value, data: &Value) {
+        self.apply(json!({ "apiVersion": "v1", "kind": "Secret",
+                           "metadata": { "name": name, "labels": labels }, "stringData": data }));
+    }
+
+    /// The program with everything that it needs here.
+    pub(crate) fn command(&self, command: &str) -> std::process::Command {
+        let mut program = sealift();
+        program
+            .args([
+                command,
+                "--annotations",
+                "auto",
+                "--allow-local-git",
+                "--kubeconfig",
+            ])
+            .arg(self.world.path("kubeconfig"))
+            .arg("--registries-conf-path")
+            .arg(self.world.path("registries.conf"))
+            .arg("--state-dir")
+            .arg(self.world.path("state"));
+        program
+    }
+
+    /// `run --once` with `more` arguments.
+    pub(crate) fn run(&self, more: &[&str]) -> Ran {
+        let output = self
+            .command("run")
+            .args(["--once", "--output", "json"])
+            .args(more)
+            .output()
+            .unwrap();
+        Ran::new(&output)
+    }
+
+    /// The id of an Application, as reports have it.
+    pub(crate) fn id(&self, name: &str) -> String {
+        format!("{}/{name}", self.namespace)
+    }
+}
