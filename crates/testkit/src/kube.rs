@@ -53,8 +53,8 @@ impl Answer {
     ///
     /// # Panics
     /// On any other answer.
-    #[must_use]
     #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "often only the success matters")]
     pub fn ok(self) -> Value {
         assert!(
             (200..300).contains(&self.status),

@@ -25,6 +25,14 @@ pub enum WriteError {
         /// The file.
         path: RepoPath,
     },
+    /// The Application has no such source any more, or it cannot be read.
+    #[error("`{path}` of the Application is no source that can be written: {problem}")]
+    NoSource {
+        /// Where the source was.
+        path: String,
+        /// What is there.
+        problem: String,
+    },
     /// A plan without edits.
     #[error("there is nothing to commit")]
     Empty,
@@ -37,6 +45,7 @@ impl WriteError {
         match self {
             Self::AdmissionEnded { .. } => Reason::Superseded,
             Self::NoChange { .. } | Self::Empty => Reason::UpToDate,
+            Self::NoSource { .. } => Reason::ApplicationGone,
             Self::BrokenChain { .. } => Reason::Internal,
         }
     }

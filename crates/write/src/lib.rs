@@ -21,18 +21,28 @@
 //!     let _ = edit(&file, vec![1], slot, admitted, now);
 //! }
 //! ```
+//! Nor the patch of an Application, which is written to the API server instead:
+//! ```compile_fail,E0451
+//! let _ = sealift_write::SpecPatch { operations: Vec::new(), admitted: Vec::new() };
+//! ```
 //! And a plan cannot be copied, so it cannot be pushed twice:
 //! ```compile_fail,E0277
 //! fn copied<T: Clone>() {}
 //! copied::<sealift_write::Plan>();
+//! ```
+//! ```compile_fail,E0277
+//! fn copied<T: Clone>() {}
+//! copied::<sealift_write::SpecPatch>();
 //! ```
 
 mod edit;
 mod error;
 mod message;
 mod plan;
+mod spec;
 
 pub use edit::{Edit, FileText, edit};
 pub use error::WriteError;
 pub use message::{Author, CommitText, commit_message};
 pub use plan::{FileChange, Plan, PlanTarget, PlannedCommit, plan};
+pub use spec::{Operation, SpecEdit, SpecPatch, spec_patch};

@@ -25,12 +25,13 @@ pub struct NotAnIntentId(String);
 pub struct Intent {
     /// Its name.
     pub intent: IntentId,
-    /// The repository, masked.
+    /// The repository, masked; `applications.argoproj.io/namespace/name` where an Application itself
+    /// is written.
     pub repository: MaskedUrl,
-    /// The branch that is pushed.
+    /// The branch that is pushed; `-` where an Application itself is written.
     pub branch: String,
     /// The commit that the branch must be at (compare-and-swap); absent if the push makes the
-    /// branch.
+    /// branch. The version of the Application where that is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     /// The new commits, oldest first; the last becomes the head. Hex object ids.

@@ -163,6 +163,18 @@ pub enum Which {
     Dry,
 }
 
+impl Which {
+    /// Where the source stands in an Application: names and indexes, `/` between them.
+    #[must_use]
+    pub fn path(self) -> String {
+        match self {
+            Self::Only => "spec/source".to_owned(),
+            Self::Listed(index) => format!("spec/sources/{index}"),
+            Self::Dry => "spec/sourceHydrator/drySource".to_owned(),
+        }
+    }
+}
+
 /// The one resolution that path, repository, branch and format rest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chosen {

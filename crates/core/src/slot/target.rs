@@ -144,10 +144,20 @@ impl Target {
         match (self.kind, app_type) {
             (TargetKind::Kustomization, _) => Format::Kustomization,
             (TargetKind::HelmValues, _) => Format::HelmValues,
-            (TargetKind::Override, _) if image.plugin.is_target() => Format::PluginOverride,
-            (TargetKind::Override, AppType::Plugin) => Format::PluginOverride,
-            (TargetKind::Override, AppType::Kustomize) => Format::KustomizeOverride,
-            (TargetKind::Override, AppType::Helm) => Format::HelmOverride,
+            (TargetKind::Override, _) => Format::of_source(app_type, image),
+        }
+    }
+}
+
+impl Format {
+    /// How the source of an Application of `app_type`, or a file that overrides it, holds `image`.
+    #[must_use]
+    pub fn of_source(app_type: AppType, image: &SlotImage) -> Self {
+        match app_type {
+            _ if image.plugin.is_target() => Self::PluginOverride,
+            AppType::Plugin => Self::PluginOverride,
+            AppType::Kustomize => Self::KustomizeOverride,
+            AppType::Helm => Self::HelmOverride,
         }
     }
 }

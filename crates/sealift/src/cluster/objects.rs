@@ -15,14 +15,15 @@ use sealift_core::manifest::{ConfigMapManifest, ManifestError, SecretManifest};
 use sealift_core::repository_credentials::{
     SECRET_TYPE_LABEL, SECRET_TYPE_REPO_CREDS, SECRET_TYPE_REPOSITORY,
 };
+use sealift_write::SpecPatch;
 use serde_json::Value;
 
 use super::read::{Content, Watched};
 use super::watch::Watch;
 use super::{Cluster, REQUEST_TIMEOUT};
 use crate::objects::{
-    Applications, Listed, ListedPolicy, ListedUpdater, ObjectProblem, Objects, ObjectsError,
-    Origin, ProblemKind,
+    Applications, Listed, ListedPolicy, ListedUpdater, LiveApplications, ObjectProblem, Objects,
+    ObjectsError, Origin, Patched, ProblemKind,
 };
 
 /// What was read, by namespace and name.
@@ -261,6 +262,83 @@ impl Objects for ClusterObjects {
 
     fn policies(&self) -> BoxFuture<'_, Result<Vec<ListedPolicy>, ObjectsError>> {
         Box::pin(std::future::ready(self.listed_policies()))
+    }
+
+    fn live(&self) -> Option<&dyn LiveApplications> {
+        Some(self)
+    }
+}
+
+impl LiveApplications for ClusterObjects {
+    fn application<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Value>, ObjectsError>> {
+        Box::pin(async move {
+            let what = format!("Application `{namespace}/{name}`");
+            self.ask(&application_path(namespace, name), &what).await
+        })
+    }
+
+    fn patch<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        patch: SpecPatch,
+    ) -> BoxFuture<'a, Patched> {
+        Box::pin(async move {
+            let path = application_path(namespace, name);
+            match patch_request(&path, &patch) {
+                Ok(request) => {
+                    let ask = self.cluster.client().request::<Value>(request);
+                    patched(bounded(ask).await)
+                }
+                Err(detail) => Patched::Refused { detail },
+            }
+        })
+    }
+}
+
+/// The manager of the fields that a patch sets, as `kubectl` shows it.
+const FIELD_MANAGER: &str = "sealift";
+
+fn application_path(namespace: &str, name: &str) -> String {
+    format!("/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applications/{name}")
+}
+
+fn patch_request(path: &str, patch: &SpecPatch) -> Result<http::Request<Vec<u8>>, String> {
+    let body = serde_json::to_vec(patch.operations()).map_err(|error| error.to_string())?;
+    http::Request::patch(format!("{path}?fieldManager={FIELD_MANAGER}"))
+        .header("content-type", "application/json-patch+json")
+        .body(body)
+        .map_err(|error| error.to_string())
+}
+
+/// What an answer to a patch means. `422` is a failed test, or an object that the schema refuses;
+/// `409` is a change at the same moment: both are decided anew on what stands there then.
+fn patched(answer: Result<Value, Error>) -> Patched {
+    match answer {
+        Ok(object) => Patched::Landed {
+            version: object["metadata"]["resourceVersion"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        },
+        Err(error @ Error::Api(_)) => {
+            let detail = words(&error);
+            let Error::Api(status) = error else {
+                return Patched::Unknown { detail };
+            };
+            match status.code {
+                409 | 422 => Patched::Moved { detail },
+                code if code >= 500 => Patched::Unknown { detail },
+                _ => Patched::Refused { detail },
+            }
+        }
+        Err(error) => Patched::Unknown {
+            detail: words(&error),
+        },
     }
 }
 

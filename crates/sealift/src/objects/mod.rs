@@ -1,7 +1,7 @@
-//! The one port that Kubernetes objects come through: files today, the API server later.
+//! The one port that Kubernetes objects come through: files, or the API server.
 //!
 //! Here: what the pipeline may ask, and what it learns about where an answer came from. Not here:
-//! what the objects mean (`sealift_core`), and how they are fetched (`files`). The pipeline cannot
+//! what the objects mean (`sealift_core`), and how they are fetched (`files`, `crate::cluster`). The pipeline cannot
 //! tell the sources apart, so nothing in [`Objects`] knows of paths or watches.
 
 pub mod files;
@@ -17,6 +17,7 @@ use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, SecretManifest,
 };
 use sealift_core::reason::Reason;
+use sealift_write::SpecPatch;
 use serde_json::Value;
 
 /// Where objects come from.
@@ -54,6 +55,54 @@ pub trait Objects: Send + Sync {
     /// Every document of the group `sealift.dev`, read or not: what cannot be read may be a policy,
     /// and must refuse rather than vanish.
     fn policies(&self) -> BoxFuture<'_, Result<Vec<ListedPolicy>, ObjectsError>>;
+
+    /// Applications as they stand now, where they can be changed.
+    fn live(&self) -> Option<&dyn LiveApplications> {
+        None
+    }
+}
+
+/// Applications that can be read as they stand now, and changed: write-back method `argocd`.
+pub trait LiveApplications: Send + Sync {
+    /// One Application, whole.
+    fn application<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Value>, ObjectsError>>;
+
+    /// Sends a patch, once.
+    fn patch<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        patch: SpecPatch,
+    ) -> BoxFuture<'a, Patched>;
+}
+
+/// What became of a patch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patched {
+    /// It holds now; the new version of the Application.
+    Landed {
+        /// `metadata.resourceVersion`
+        version: String,
+    },
+    /// Something else stands there than the patch builds on. Nothing was changed.
+    Moved {
+        /// The words of the API server.
+        detail: String,
+    },
+    /// The API server does not do it. Nothing was changed.
+    Refused {
+        /// Its words.
+        detail: String,
+    },
+    /// There was no answer: it may have landed.
+    Unknown {
+        /// Why.
+        detail: String,
+    },
 }
 
 /// An answer of [`Objects::applications`].

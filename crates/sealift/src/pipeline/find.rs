@@ -47,7 +47,7 @@ pub(super) struct Change {
 }
 
 /// What was chosen and judged.
-struct Chosen {
+pub(super) struct Chosen {
     tag: Box<str>,
     resolved: Resolved,
     verdict: Verdict,
@@ -197,7 +197,7 @@ pub(super) fn place<'a>(item: &'a Item, path: &'a RepoPath) -> Option<Place<'a>>
     })
 }
 
-fn unsupported(item: &Item) -> Problem {
+pub(super) fn unsupported(item: &Item) -> Problem {
     let detail = format!(
         "the source is {:?}; only Helm, Kustomize and plugin sources can be updated",
         item.application.chosen.source_type
@@ -246,7 +246,7 @@ pub(super) async fn choose_all(
     changes
 }
 
-fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) -> Change {
+pub(super) fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) -> Change {
     let Chosen {
         tag,
         resolved,
@@ -287,7 +287,11 @@ fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) -> Change {
 }
 
 /// The winner that Git shall want, resolved and judged; or nothing, and the item is decided.
-async fn choose_one(context: &Context<'_>, item: &mut Item, slot: &Slot) -> Option<Chosen> {
+pub(super) async fn choose_one(
+    context: &Context<'_>,
+    item: &mut Item,
+    slot: &Slot,
+) -> Option<Chosen> {
     let written = slot.current.as_ref().map(|current| &current.image);
     if written.is_none() && item.running().next().is_none() && !item.rule().force_update {
         let detail = "neither the status nor Git names the image; `force-update` writes it anyway";

@@ -49,7 +49,7 @@ pub(super) async fn gather(
         report.cycle.applications += 1;
         for position in 0..application.images.len() {
             let mut item = Item::new(Arc::clone(&application), position, now);
-            check_method(&mut item);
+            check_method(context, &mut item);
             items.push(item);
         }
     }
@@ -85,8 +85,8 @@ fn parsing(context: &Context<'_>) -> application::Context {
 }
 
 /// Refuses what this version cannot do, before anything is asked.
-fn check_method(item: &mut Item) {
-    if item.application.method == Method::ArgoCd {
+fn check_method(context: &Context<'_>, item: &mut Item) {
+    if item.application.method == Method::ArgoCd && context.objects.live().is_none() {
         let detail = "set `write-back-method: git`; nothing was written";
         item.decide(Decision::Failed, Reason::MethodNeedsApiServer, detail);
     }

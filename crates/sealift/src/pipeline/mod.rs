@@ -2,7 +2,7 @@
 //!
 //! A cycle in order: `gather` reads Applications and settings, with `updaters` for those that ImageUpdaters select; `survey` asks registries; `branch` works through each Git
 //! repository: `find` reads slots and chooses, `contest` refuses contradictions, `push` judges, admits, edits, plans, records the
-//! intent and pushes. `settle` comes first: it finds out what became of pushes that a process before this one did not see end.
+//! intent and pushes. `live` does the same for an Application that is written itself, on the API server. `settle` comes first: it finds out what became of pushes that a process before this one did not see end.
 
 mod branch;
 mod chart;
@@ -11,6 +11,7 @@ pub(crate) mod examine;
 mod find;
 mod gather;
 mod item;
+mod live;
 mod message;
 mod push;
 pub mod report;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use sealift_core::event::{
@@ -217,15 +219,24 @@ fn hint_all(items: &mut [Item]) {
     }
 }
 
-/// Works through all Git repositories, some at once, each once.
-async fn write_all(context: &Context<'_>, items: Vec<Item>) -> (Vec<Item>, Vec<Push>) {
+/// Items that are decided, and what was pushed for them.
+type Written = (Vec<Item>, Vec<Push>);
+
+/// Works through all Git repositories and live Applications, some at once, each once.
+async fn write_all(context: &Context<'_>, items: Vec<Item>) -> Written {
+    let (live, items): (Vec<Item>, Vec<Item>) = items.into_iter().partition(live::is_live);
     let (mut done, groups) = gather::group(context, items).await;
+    let applications = live::by_application(live);
     context
         .progress
-        .phase("writing to repositories", groups.len());
+        .phase("writing to repositories", groups.len() + applications.len());
+    let applications = applications
+        .into_iter()
+        .map(|items| Box::pin(live::work(context, items)) as BoxFuture<'_, Written>);
     let work = groups
         .into_values()
-        .map(|groups| branch::work(context, groups));
+        .map(|groups| Box::pin(branch::work(context, groups)) as BoxFuture<'_, Written>);
+    let work = work.chain(applications);
     let mut pushes = Vec::new();
     let mut ended = stream::iter(work).buffer_unordered(context.repositories_at_once);
     while let Some((items, pushed)) = ended.next().await {

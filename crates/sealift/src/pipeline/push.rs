@@ -137,7 +137,7 @@ enum Outcome {
     Same(Admitted),
 }
 
-fn admitted(
+pub(super) fn admitted(
     item: &mut Item,
     change: &mut Change,
     slot: &str,
@@ -258,7 +258,7 @@ fn planned(
     Ok(Some((plan, writes)))
 }
 
-fn intended(item: &Item, change: &Change) -> IntendedWrite {
+pub(super) fn intended(item: &Item, change: &Change) -> IntendedWrite {
     IntendedWrite {
         application: item.application.id.to_string(),
         image: change.candidate.repository.clone(),

@@ -6,17 +6,18 @@
 
 use std::collections::BTreeSet;
 
-use sealift_core::event::{Cause, PushResult};
+use sealift_core::event::{Cause, IntendedWrite, PushResult};
 use sealift_core::limits::SETTLE_HISTORY_MAX;
 use sealift_core::oid::Oid;
 use sealift_core::reason::Reason;
 use sealift_core::secret::masked_url;
+use sealift_core::slot::Slot;
 use sealift_git::{BranchName, GitUrl, Repository};
 
 use super::find::{find_slot, read_files};
 use super::gather::remote_of;
 use super::item::Item;
-use super::{Context, Problem};
+use super::{Context, Problem, live};
 use crate::journal::OpenIntent;
 
 /// Settles every open intent whose repository can be asked. The others stay open, with a notice.
@@ -48,7 +49,7 @@ fn is_same_repository(url: &str, masked: &str) -> bool {
         || matches!((canonical(url), canonical(masked)), (Ok(one), Ok(other)) if one == other)
 }
 
-type Settled = (PushResult, Option<Cause>, Option<String>);
+pub(super) type Settled = (PushResult, Option<Cause>, Option<String>);
 
 async fn settle_one(
     context: &Context<'_>,
@@ -56,6 +57,9 @@ async fn settle_one(
     items: &[Item],
 ) -> Result<Settled, Problem> {
     let intent = &open.intent;
+    if live::is_of_application(intent) {
+        return live::settle(context, intent, items).await;
+    }
     let owner = items.iter().find(|item| {
         is_same_repository(&item.application.repository, intent.repository.as_str())
             && intent
@@ -123,40 +127,47 @@ async fn by_values(
         let Ok(slot) = find_slot(&items[0], &files) else {
             continue;
         };
-        let written = slot.current.as_ref().map(|current| current.written.clone());
-        let reference = slot
-            .current
-            .as_ref()
-            .map(|current| current.image.to_string());
-        found.insert(if reference.as_deref() == Some(write.new.as_str()) {
-            PushResult::Landed.word()
-        } else if written == write.old {
-            PushResult::Lost.word()
-        } else {
-            PushResult::Superseded.word()
-        });
+        found.insert(compared(&slot, write));
     }
-    let head_text = Some(head.to_string());
+    Ok(shown_by(&found, Some(head.to_string())))
+}
+
+/// What a slot says of a write whose end nobody saw.
+pub(super) fn compared(slot: &Slot, write: &IntendedWrite) -> &'static str {
+    let current = slot.current.as_ref();
+    let written = current.map(|current| current.written.clone());
+    let reference = current.map(|current| current.image.to_string());
+    let result = if reference.as_deref() == Some(write.new.as_str()) {
+        PushResult::Landed
+    } else if written == write.old {
+        PushResult::Lost
+    } else {
+        PushResult::Superseded
+    };
+    result.word()
+}
+
+/// The result that the values of all slots show.
+pub(super) fn shown_by(found: &BTreeSet<&'static str>, head: Option<String>) -> Settled {
     let cause = |reason, detail: &str| Some(Cause::new(reason, detail));
-    Ok(match (found.len(), found.first().copied()) {
+    match (found.len(), found.first().copied()) {
         (1, Some("landed")) => {
-            let detail = "the values stand there, in another commit";
-            (PushResult::Landed, cause(Reason::Landed, detail), head_text)
+            let detail = "the values stand there, by whatever hand";
+            (PushResult::Landed, cause(Reason::Landed, detail), head)
         }
         (_, Some(_)) if found.contains("superseded") => {
             let detail = "other values stand there now";
             (
                 PushResult::Superseded,
                 cause(Reason::Superseded, detail),
-                head_text,
+                head,
             )
         }
-        _ => (
-            PushResult::Lost,
-            cause(Reason::Lost, "the old values stand there"),
-            head_text,
-        ),
-    })
+        _ => {
+            let detail = "the old values stand there";
+            (PushResult::Lost, cause(Reason::Lost, detail), head)
+        }
+    }
 }
 
 /// Whether `commit` is on `branch` now; `None` when that cannot be found out.

@@ -100,6 +100,31 @@ impl ClusterWorld {
                            "metadata": { "name": name, "labels": labels }, "stringData": data }));
     }
 
+    /// Reads an Application.
+    pub(crate) fn application(&self, name: &str) -> Value {
+        let identity = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+                               "metadata": { "name": name, "namespace": self.namespace } });
+        self.kube.get(&identity).unwrap()
+    }
+
+    /// Takes a verb away from the role, for every resource.
+    pub(crate) fn forbid(&self, verb: &str) {
+        let identity = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+                               "metadata": { "name": "sealift", "namespace": self.namespace } });
+        let mut role = self.kube.get(&identity).unwrap();
+        for rule in role["rules"].as_array_mut().unwrap() {
+            rule["verbs"]
+                .as_array_mut()
+                .unwrap()
+                .retain(|one| one != verb);
+        }
+        let path = format!(
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles/sealift",
+            self.namespace
+        );
+        self.kube.request("PUT", &path, Some(&role)).ok();
+    }
+
     /// The program with everything that it needs here.
     pub(crate) fn command(&self, command: &str) -> std::process::Command {
         let mut program = sealift();
