@@ -41,6 +41,7 @@ pub mod commit_message;
 pub mod constraint;
 pub mod credential;
 pub mod digest;
+pub mod election;
 pub mod endpoint;
 pub mod event;
 pub mod evidence;

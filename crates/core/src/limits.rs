@@ -244,6 +244,17 @@ pub const WATCH_STALE_SECS_MAX: u64 = 60;
 pub const CLUSTER_START_SECS_MAX: u64 = 30;
 /// Secrets with repository credentials of one namespace, in objects.
 pub const REPOSITORY_SECRETS_MAX: usize = 10_000;
+/// Seconds that a leader's word counts, after which another may take over. Argo CD Image Updater's own, since both use
+/// one lease while one takes the other's place.
+pub const LEASE_SECS: u64 = 15;
+/// Seconds after its last renewal at which a leader stops writing. What it began then has the rest of the lease to end.
+pub const LEASE_RENEW_SECS_MAX: u64 = 10;
+/// Time between two looks at the lease, in milliseconds.
+pub const LEASE_LOOK_MS: u64 = 2_000;
+/// Time for one request about the lease, in milliseconds: two must fit before a leader stops.
+pub const LEASE_REQUEST_MS_MAX: u64 = 4_000;
+/// Longest duration that a lease of another may claim, in seconds: a hostile one must not keep everybody out.
+pub const LEASE_CLAIM_SECS_MAX: u64 = 300;
 /// Tries of one change of an Application, in patches: each begins anew at what stands there then.
 pub const PATCH_TRIES_MAX: u32 = 5;
 

@@ -123,6 +123,9 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::BranchInvalid => "write a branch's name, without `refs/heads/`",
         R::BranchProtected => "let this account push, or write to another branch: `base:new`",
         R::BranchMoved => "give it its own branch, or run again",
+        R::LeadershipLost => {
+            "look at the API server's answers and the clock; the next leader writes"
+        }
         R::ApplicationMoved => "find out what keeps writing to the Application, or run again",
         R::ApplicationGone => "nothing, where it was meant; the next cycle looks anew",
         R::ApiServerUnreachable => "check the API server, and the network policy on the way to it",

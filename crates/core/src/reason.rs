@@ -166,6 +166,7 @@ reasons! {
     LocalGitForbidden "local-git-forbidden" "A repository on a local path needs `--allow-local-git`.",
     PlaintextForbidden "plaintext-forbidden" "Credentials are not sent over plain HTTP to this host.",
     UrlUnsupported "url-unsupported" "The repository URL is of a kind that is not supported.",
+    LeadershipLost "leadership-lost" "Another replica may lead by now, so nothing was written.",
     ApplicationMoved "application-moved" "The Application kept changing; the bounded retries are used up, and nothing was written over anybody's change.",
     ApplicationGone "application-gone" "The Application, or the source of it that would be written, is no longer there.",
     ApiServerUnreachable "api-server-unreachable" "The API server could not be reached.",

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use sealift_core::commit_message::DEFAULT_TEMPLATE;
 use sealift_core::digest::Digest;
+use sealift_core::election::Timing;
 use sealift_core::event::{Body, Cause, Notice};
 use sealift_core::secret::Secret;
 use sealift_core::template::Template;
@@ -18,6 +19,8 @@ use crate::cli::options::{
     AnnotationsOption, CommitMethod, CommitPer, CycleOptions, GitOptions, RegistryOptions,
     SigningMethod, SourceOptions, UnverifiedOption,
 };
+use crate::cluster::Cluster;
+use crate::cluster::lease::{self, Candidacy, Leader};
 use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
@@ -66,6 +69,7 @@ pub struct Engine {
     argocd_namespace: String,
     annotations: AnnotationsOption,
     repositories_at_once: usize,
+    leader: Option<Leader>,
     only: Option<String>,
     thorough: bool,
     unsettled: Vec<OpenIntent>,
@@ -132,6 +136,7 @@ impl Engine {
             argocd_namespace,
             annotations,
             repositories_at_once: usize::from(options.cycle.max_concurrent_apps),
+            leader: None,
             only: None,
             thorough: false,
             unsettled,
@@ -165,6 +170,35 @@ impl Engine {
         Ok((report, found))
     }
 
+    /// Connects to the API server, where objects come from there.
+    ///
+    /// # Errors
+    /// The configuration cannot be used.
+    pub async fn connect(&self) -> anyhow::Result<Option<Arc<Cluster>>> {
+        self.source.connect().await
+    }
+
+    /// Stands for election with the other replicas; from then on nothing is written but while we lead.
+    /// `None`: objects do not come from an API server.
+    ///
+    /// # Errors
+    /// As [`Engine::connect`].
+    pub async fn stand(&mut self, namespace: Option<&str>) -> anyhow::Result<Option<Candidacy>> {
+        let Some(cluster) = self.connect().await? else {
+            return Ok(None);
+        };
+        let namespace = namespace.or(self.source.own_namespace());
+        let client = cluster.client().clone();
+        let candidacy = Candidacy::start(
+            client,
+            namespace.unwrap_or(&self.argocd_namespace),
+            lease::identity(),
+            Timing::default(),
+        );
+        self.leader = Some(candidacy.leader());
+        Ok(Some(candidacy))
+    }
+
     /// Runs one cycle on objects that are read anew.
     ///
     /// # Errors
@@ -196,6 +230,7 @@ impl Engine {
             annotations: self.annotations,
             dry_run: self.mode != Mode::Write,
             repositories_at_once: self.repositories_at_once,
+            leader: self.leader.clone(),
             only: self.only.as_deref(),
             thorough: self.thorough,
         }

@@ -122,6 +122,11 @@ impl Metrics {
         self.notices.get_or_create(&labels).inc();
     }
 
+    /// Makes the program ready before its first cycle: a replica that waits for its turn.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
     /// Takes over a cycle's numbers. The first one makes the program ready.
     pub fn cycle(&self, cycle: &Cycle, now: Timestamp) {
         self.cycles.inc();

@@ -11,6 +11,7 @@ use super::options::{
     CycleOptions, GitOptions, OutputFormat, OutputOptions, RegistryOptions, SourceOptions,
     go_duration,
 };
+use crate::cluster::lease::Candidacy;
 use crate::engine::{Engine, Mode, Options};
 use crate::exit::Exit;
 use crate::output::{ignore_closed_pipe, json_document};
@@ -44,6 +45,13 @@ pub struct RunArguments {
     /// Address of `/healthz`, `/readyz` and `/metrics`; `0` is off
     #[arg(long, default_value = ":8081", value_name = "ADDRESS")]
     health_probe_bind_address: String,
+    /// On an API server: write only while this replica holds the lease that all share
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+    leader_election: bool,
+    /// Namespace of the lease [default: our own]
+    #[arg(long, value_name = "NAME")]
+    leader_election_namespace: Option<String>,
     #[command(flatten)]
     output: OutputOptions,
 }
@@ -119,7 +127,26 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         tracing::info!(signal, "stopping");
         let _ = stop.send(true);
     });
+    let namespace = arguments.leader_election_namespace.as_deref();
+    let candidacy = match arguments.leader_election {
+        true => {
+            engine
+                .stand(namespace.filter(|name| !name.is_empty()))
+                .await?
+        }
+        false => None,
+    };
+    let leader = candidacy.as_ref().map(Candidacy::leader);
     while !*asked.borrow() {
+        if let Some(leader) = leader.as_ref().filter(|leader| !leader.leads()) {
+            // Whoever waits for its turn is as ready as it can be.
+            engine.metrics.set_ready();
+            tokio::select! {
+                () = leader.elected() => {}
+                _ = asked.wait_for(|stop| *stop) => {}
+            }
+            continue;
+        }
         let start = Instant::now();
         // A push that has begun is seen to its end: a cycle is not cut in the middle, it is bounded by its deadlines.
         match engine.cycle().await {
@@ -132,6 +159,9 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         }
     }
     engine.close()?;
+    if let Some(candidacy) = candidacy {
+        candidacy.give_up().await;
+    }
     signals.abort();
     if let Some(server) = server {
         server.await??;

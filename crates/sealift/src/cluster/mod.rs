@@ -6,6 +6,7 @@
 //! chunks".
 
 pub mod config;
+pub mod lease;
 pub mod objects;
 mod read;
 pub mod watch;

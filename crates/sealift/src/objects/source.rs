@@ -87,17 +87,26 @@ impl ObjectSource {
         &self.argocd_namespace
     }
 
-    /// The cluster, once it was read. `None`: objects come from files.
-    #[must_use]
-    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
-        self.server.as_ref()?.cluster.get()
-    }
-
     /// The namespace that we are in. `None`: objects come from files.
     #[must_use]
     pub fn own_namespace(&self) -> Option<&str> {
-        let server = self.server.as_ref()?;
-        Some(server.own_namespace.as_str())
+        self.server
+            .as_ref()
+            .map(|server| server.own_namespace.as_str())
+    }
+
+    /// The cluster, watched from now on. `None`: objects come from files.
+    ///
+    /// # Errors
+    /// The configuration cannot be used.
+    pub async fn connect(&self) -> anyhow::Result<Option<Arc<Cluster>>> {
+        match &self.server {
+            Some(server) => {
+                let cluster = server.cluster(&self.argocd_namespace).await?;
+                Ok(Some(Arc::clone(cluster)))
+            }
+            None => Ok(None),
+        }
     }
 
     /// Reads everything anew, or takes what is known of the API server now.
@@ -106,8 +115,7 @@ impl ObjectSource {
     /// A Git repository cannot be read: what it holds is unknown, so nothing is decided.
     pub async fn read(&self, git: &Repositories) -> anyhow::Result<Arc<dyn Objects>> {
         let named_policies = self.named_policies()?;
-        if let Some(server) = &self.server {
-            let cluster = server.cluster(&self.argocd_namespace).await?;
+        if let Some(cluster) = self.connect().await? {
             cluster.answered().await;
             return Ok(Arc::new(cluster.view(named_policies)));
         }

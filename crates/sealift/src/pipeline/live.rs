@@ -276,6 +276,7 @@ async fn write(
         pushes.push(push);
         return Ok(Attempt::Done);
     }
+    context.may_write()?;
     let open = record_intent(context, items, &fresh.whole, writes)?;
     let intent = open.intent.intent;
     let (result, cause, version) = match live.patch(&id.namespace, &id.name, patch).await {

@@ -38,6 +38,7 @@ use sealift_registry::RegistryError;
 use sealift_write::Author;
 
 use crate::cli::options::AnnotationsOption;
+use crate::cluster::lease::Leader;
 use crate::journal::{Journal, OpenIntent};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
@@ -95,6 +96,9 @@ pub struct Parts<'a> {
     /// Repositories that are worked on at once.
     pub repositories_at_once: usize,
     /// Look at this Application only.
+    /// Says whether this replica leads. None: there are no others.
+    pub leader: Option<Leader>,
+    /// Look at this Application only, and in Git even where what runs is the winner.
     pub only: Option<&'a str>,
     /// Look in Git even where what runs is the winner, and at what no update needs.
     pub thorough: bool,
@@ -338,6 +342,17 @@ impl<'a> Context<'a> {
         self.unsettled
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asked last before anything is sent: another replica may lead by now.
+    fn may_write(&self) -> Result<(), Problem> {
+        if self.leader.as_ref().is_none_or(Leader::leads) {
+            return Ok(());
+        }
+        Err(Problem {
+            reason: Reason::LeadershipLost,
+            detail: "the lease was not renewed in time; nothing was written".to_owned(),
+        })
     }
 
     fn now(&self) -> Timestamp {

@@ -72,6 +72,16 @@ pub(super) async fn push_changes(
         .iter()
         .map(ToString::to_string)
         .collect();
+    if let Err(problem) = context.may_write() {
+        finish(
+            group,
+            &changed,
+            Decision::Failed,
+            problem.reason,
+            &problem.detail,
+        );
+        return Ok(Attempt::Done);
+    }
     let open = record_intent(context, group, &target, &prepared, writes, now)?;
     let intent = open.intent.intent;
     let sent = send(repository, group, prepared, &changed).await;

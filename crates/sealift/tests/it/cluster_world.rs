@@ -127,6 +127,11 @@ impl ClusterWorld {
 
     /// The program with everything that it needs here.
     pub(crate) fn command(&self, command: &str) -> std::process::Command {
+        self.command_in(command, "state")
+    }
+
+    /// The same with a state folder of its own.
+    pub(crate) fn command_in(&self, command: &str, state: &str) -> std::process::Command {
         let mut program = sealift();
         program
             .args([
@@ -140,7 +145,7 @@ impl ClusterWorld {
             .arg("--registries-conf-path")
             .arg(self.world.path("registries.conf"))
             .arg("--state-dir")
-            .arg(self.world.path("state"));
+            .arg(self.world.path(state));
         program
     }
 
