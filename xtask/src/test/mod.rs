@@ -54,6 +54,10 @@ const STEPS: &[Step] = &[
         run: steps::packages,
     },
     Step {
+        name: "kube",
+        run: steps::kube,
+    },
+    Step {
         name: "fmt",
         run: steps::formatted,
     },

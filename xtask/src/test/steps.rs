@@ -28,6 +28,26 @@ pub(super) fn packages(_: &Path) -> Result<Outcome> {
     Ok(Outcome::of(true))
 }
 
+/// The API server that the tests run against is there, or is built. Without it they do not run, which
+/// is a failure where everything must.
+pub(super) fn kube(_: &Path) -> Result<Outcome> {
+    match sealift_testkit::kube::binaries::find_or_build() {
+        Ok(binaries) => {
+            println!("{}", binaries.kube_apiserver.display());
+            Ok(Outcome::of(true))
+        }
+        Err(why) => {
+            let needed = std::env::var_os("CI").is_some();
+            Ok(Outcome {
+                failed: needed.into(),
+                skipped: (!needed).into(),
+                why: format!("{why}; the tests on an API server do not run"),
+                ..Outcome::default()
+            })
+        }
+    }
+}
+
 pub(super) fn formatted(root: &Path) -> Result<Outcome> {
     lint::formatted(root).map(Outcome::of)
 }

@@ -2,6 +2,7 @@
 
 use sealift_testkit::git::BareRepository;
 use sealift_testkit::git::http::{GitHttp, GitHttpOptions};
+use sealift_testkit::kube::KubeServer;
 use serde_json::json;
 
 use crate::cluster_world::ClusterWorld;
@@ -118,4 +119,71 @@ fn a_policy_of_the_cluster_refuses_and_its_end_lets_the_update_through() {
     cluster.kube.delete(&policy);
     let ran = cluster.run(&[]);
     assert_eq!(ran.decision(&cluster.id("shop")).0, "updated");
+}
+
+/// The peer's own namespaced roles (drop-in contract, "RBAC"), which know nothing of our policies.
+fn peers_roles(namespace: &str, account: &str) -> Vec<serde_json::Value> {
+    let role = |name: &str, rules: serde_json::Value| {
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+                "metadata": { "name": name, "namespace": namespace }, "rules": rules })
+    };
+    let binding = |name: &str| {
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                "metadata": { "name": name, "namespace": namespace },
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name },
+                "subjects": [{ "kind": "ServiceAccount", "name": account,
+                               "namespace": namespace }] })
+    };
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount",
+                          "metadata": { "name": account, "namespace": namespace } });
+    let manager = json!([
+        { "apiGroups": [""], "resources": ["events"], "verbs": ["create"] },
+        { "apiGroups": ["argocd-image-updater.argoproj.io"], "resources": ["imageupdaters"],
+          "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"] },
+        { "apiGroups": ["argoproj.io"], "resources": ["applications"],
+          "verbs": ["get", "list", "patch", "update", "watch"] },
+    ]);
+    let secrets = json!([{ "apiGroups": [""], "resources": ["secrets", "configmaps"],
+                           "verbs": ["get", "list", "watch"] }]);
+    vec![
+        account,
+        role("argocd-image-updater-manager-role", manager),
+        role("argocd-image-updater", secrets),
+        binding("argocd-image-updater-manager-role"),
+        binding("argocd-image-updater"),
+    ]
+}
+
+/// Rights are asked before existence: to a stranger a kind that does not exist is forbidden. Where it
+/// exists, whoever may not read it may not write anything.
+#[test]
+fn with_the_peers_roles_updates_flow_until_there_are_policies_that_cannot_be_read() {
+    let Some(kube) = KubeServer::start() else {
+        return;
+    };
+    let kube: &'static KubeServer = Box::leak(Box::new(kube));
+    let cluster = ClusterWorld::with_roles(kube, |namespace, account| {
+        for object in peers_roles(namespace, account) {
+            kube.apply(&object);
+        }
+    });
+    let repository = shop(&cluster, &[]);
+    let ran = cluster.run(&[]);
+    assert_eq!(
+        (ran.code, ran.decision(&cluster.id("shop"))),
+        (0, ("updated", "newest")),
+        "{}",
+        ran.stderr
+    );
+    cluster.define_policies();
+    cluster
+        .world
+        .images("acme/shop", &["1.8.2", "1.9.0", "1.9.1"]);
+    let head = repository.head("main");
+    let ran = cluster.run(&[]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("promotionpolicies"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("forbid"), "{}", ran.stderr);
+    assert_eq!(repository.head("main"), head);
+    kube.stop_api();
 }

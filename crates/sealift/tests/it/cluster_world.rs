@@ -37,6 +37,11 @@ impl ClusterWorld {
 
     /// On a server of its own, or the shared one, whatever is defined there.
     pub(crate) fn on(kube: &'static KubeServer) -> Self {
+        Self::with_roles(kube, |namespace, _| kube.apply_yaml(&of(namespace, ROLES)))
+    }
+
+    /// The same with other roles, of a namespace and a ServiceAccount.
+    pub(crate) fn with_roles(kube: &'static KubeServer, roles: impl FnOnce(&str, &str)) -> Self {
         static NAMESPACES: AtomicU32 = AtomicU32::new(0);
         let number = NAMESPACES.fetch_add(1, Ordering::Relaxed);
         let namespace = format!("argocd-{number}");
@@ -47,26 +52,21 @@ impl ClusterWorld {
             world,
             namespace,
         };
-        this.roles(ROLES);
+        roles(&this.namespace, ACCOUNT);
         let kubeconfig = this.kubeconfig();
         std::fs::write(this.world.path("kubeconfig"), kubeconfig).unwrap();
         this
     }
 
-    /// Applies roles for this namespace.
-    fn roles(&self, text: &str) {
-        let text = text.replace(
-            "namespace: argocd\n",
-            &format!("namespace: {}\n", self.namespace),
-        );
-        let own = format!("sealift-cluster-policies-{}", self.namespace);
-        self.kube
-            .apply_yaml(&text.replace("sealift-cluster-policies", &own));
+    /// Defines our kinds, on a server where they are not.
+    pub(crate) fn define_policies(&self) {
+        CRDS.iter().for_each(|text| self.kube.apply_yaml(text));
     }
 
     /// Lets it look for Argo CD's repository credentials.
     pub(crate) fn allow_repository_credentials(&self) {
-        self.roles(REPOSITORY_CREDENTIALS);
+        self.kube
+            .apply_yaml(&of(&self.namespace, REPOSITORY_CREDENTIALS));
     }
 
     fn kubeconfig(&self) -> String {
@@ -164,4 +164,12 @@ impl ClusterWorld {
     pub(crate) fn id(&self, name: &str) -> String {
         format!("{}/{name}", self.namespace)
     }
+}
+
+/// Roles that ship, for another namespace than `argocd`.
+fn of(namespace: &str, text: &str) -> String {
+    let here = format!("namespace: {namespace}\n");
+    let own = format!("sealift-cluster-policies-{namespace}");
+    text.replace("namespace: argocd\n", &here)
+        .replace("sealift-cluster-policies", &own)
 }

@@ -10,6 +10,7 @@ mod bad_input;
 mod closed_pipe;
 mod doctor;
 mod cluster;
+mod cluster_faults;
 mod cluster_lease;
 mod cluster_live;
 mod cluster_world;
