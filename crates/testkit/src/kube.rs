@@ -73,6 +73,7 @@ impl KubeServer {
     /// The binaries are there and the server does not start; or they are not, in continuous
     /// integration (`CI` is set), where a test that does not run is a failure.
     #[must_use]
+    #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
     pub fn start() -> Option<Self> {
         match binaries::find_or_build() {
             Ok(binaries) => Some(Self::launch(binaries)),

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealift_core::limits::{CHANGE_GAP_MS, CHANGE_PAUSE_MS};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -11,6 +12,7 @@ use super::options::{
     CycleOptions, GitOptions, OutputFormat, OutputOptions, RegistryOptions, SourceOptions,
     go_duration,
 };
+use crate::cluster::Edits;
 use crate::cluster::lease::Candidacy;
 use crate::engine::{Engine, Mode, Options};
 use crate::exit::Exit;
@@ -137,6 +139,7 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         false => None,
     };
     let leader = candidacy.as_ref().map(Candidacy::leader);
+    let mut edits = engine.connect().await?.map(|cluster| cluster.edits());
     while !*asked.borrow() {
         if let Some(leader) = leader.as_ref().filter(|leader| !leader.leads()) {
             // Whoever waits for its turn is as ready as it can be.
@@ -148,6 +151,9 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
             continue;
         }
         let start = Instant::now();
+        if let Some(edits) = &mut edits {
+            edits.forget();
+        }
         // A push that has begun is seen to its end: a cycle is not cut in the middle, it is bounded by its deadlines.
         match engine.cycle().await {
             Ok(report) => log_cycle(&report),
@@ -155,6 +161,7 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         }
         tokio::select! {
             () = tokio::time::sleep_until(start + arguments.interval) => {}
+            () = edited(edits.as_mut(), start) => {}
             _ = asked.wait_for(|stop| *stop) => {}
         }
     }
@@ -167,6 +174,16 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         server.await??;
     }
     Ok(Exit::Done)
+}
+
+/// Returns when an edit asks for a cycle before its time, after one that began at `start`.
+async fn edited(edits: Option<&mut Edits>, start: Instant) {
+    let Some(edits) = edits else {
+        return std::future::pending().await;
+    };
+    edits.next().await;
+    tokio::time::sleep(Duration::from_millis(CHANGE_PAUSE_MS)).await;
+    tokio::time::sleep_until(start + Duration::from_millis(CHANGE_GAP_MS)).await;
 }
 
 /// The line that scripts of Argo CD Image Updater read.

@@ -139,16 +139,14 @@ impl Cluster {
         }
     }
 
-    /// What tells of changes from now on.
+    /// What tells of edits from now on.
     #[must_use]
-    pub fn changes(&self) -> Changes {
-        let applications = self.applications.iter().map(Watch::changes);
-        let mut all: Vec<_> = applications
-            .chain(self.image_updaters.iter().map(Watch::changes))
-            .chain(self.policies.iter().map(Watch::changes))
-            .collect();
-        all.iter_mut().for_each(|one| one.mark_unchanged());
-        Changes(all)
+    pub fn edits(&self) -> Edits {
+        let applications = self.applications.iter().map(Watch::edits);
+        let others = self.image_updaters.iter().chain(&self.policies);
+        let mut edits = Edits(applications.chain(others.map(Watch::edits)).collect());
+        edits.forget();
+        edits
     }
 
     /// What is known now, as one cycle sees it; `policies` count beside those of the cluster.
@@ -158,18 +156,25 @@ impl Cluster {
     }
 }
 
-/// Tells of changes of any watch.
+/// Tells of edits that decisions may differ by.
 #[derive(Debug)]
-pub struct Changes(Vec<tokio::sync::watch::Receiver<u64>>);
+pub struct Edits(Vec<tokio::sync::watch::Receiver<u64>>);
 
-impl Changes {
-    /// Returns when an object has changed since the last call.
+impl Edits {
+    /// Returns when something has been edited since it was last forgotten.
     pub async fn next(&mut self) {
         let any = self.0.iter_mut().map(|one| Box::pin(one.changed()));
         let (ended, ..) = futures_util::future::select_all(any).await;
         if ended.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whatever was edited before this counts no more: a cycle is about to read it.
+    pub fn forget(&mut self) {
+        self.0
+            .iter_mut()
+            .for_each(tokio::sync::watch::Receiver::mark_unchanged);
     }
 }
 

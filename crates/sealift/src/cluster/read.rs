@@ -21,17 +21,40 @@ pub trait Content: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ManifestError`] with the path of the field.
     fn read(object: Value) -> Result<Self, ManifestError>;
+
+    /// Whether a decision could be another one because of what differs. What only reports does not
+    /// count: Argo CD writes the status of Applications all the time.
+    fn decides_otherwise(&self, before: &Self) -> bool;
 }
 
 impl Content for ApplicationManifest {
     fn read(object: Value) -> Result<Self, ManifestError> {
         Self::from_value(object)
     }
+
+    fn decides_otherwise(&self, before: &Self) -> bool {
+        let settings = |one: &Self| {
+            (
+                one.metadata.annotations.clone(),
+                one.metadata.labels.clone(),
+            )
+        };
+        let (status, was) = (&self.status, &before.status);
+        settings(self) != settings(before)
+            || self.spec != before.spec
+            || status.source_type != was.source_type
+            || status.source_types != was.source_types
+    }
 }
 
 impl Content for Value {
     fn read(object: Value) -> Result<Self, ManifestError> {
         Ok(object)
+    }
+
+    fn decides_otherwise(&self, before: &Self) -> bool {
+        let labels = |one: &Self| one.pointer("/metadata/labels").cloned();
+        self.get("spec") != before.get("spec") || labels(self) != labels(before)
     }
 }
 
@@ -49,6 +72,17 @@ impl<T> Watched<T> {
     pub(super) fn key(&self) -> (String, String) {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         (text(&self.meta.namespace), text(&self.meta.name))
+    }
+
+    /// As [`Content::decides_otherwise`]; what became readable, or no longer is, decides otherwise.
+    pub(super) fn decides_otherwise(&self, before: &Self) -> bool
+    where
+        T: Content,
+    {
+        match (&self.content, &before.content) {
+            (Ok(now), Ok(before)) => now.decides_otherwise(before),
+            (now, before) => now.is_ok() || before.is_ok(),
+        }
     }
 
     pub(super) fn is_version_of(&self, other: &Self) -> bool {

@@ -91,7 +91,10 @@ pub struct Watch<T> {
     kind: Kind,
     scope: Option<String>,
     state: Arc<Mutex<State<T>>>,
+    /// Counts everything that was learnt.
     changes: signal::Receiver<u64>,
+    /// Counts what may change a decision.
+    edits: signal::Receiver<u64>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -111,18 +114,21 @@ impl<T: Content> Watch<T> {
             trouble: None,
         }));
         let (changed, changes) = signal::channel(0);
+        let (edited, edits) = signal::channel(0);
         let runner = Runner {
             client,
             kind: kind.clone(),
             scope: scope.map(str::to_owned),
             state: Arc::clone(&state),
             changed,
+            edited,
         };
         Self {
             kind: kind.clone(),
             scope: scope.map(str::to_owned),
             state,
             changes,
+            edits,
             task: tokio::spawn(runner.run()),
         }
     }
@@ -185,10 +191,10 @@ impl<T: Content> Watch<T> {
         }
     }
 
-    /// Counts changes.
+    /// Counts changes that decisions may differ by.
     #[must_use]
-    pub fn changes(&self) -> signal::Receiver<u64> {
-        self.changes.clone()
+    pub fn edits(&self) -> signal::Receiver<u64> {
+        self.edits.clone()
     }
 }
 
@@ -203,6 +209,7 @@ struct Runner<T> {
     scope: Option<String>,
     state: Arc<Mutex<State<T>>>,
     changed: signal::Sender<u64>,
+    edited: signal::Sender<u64>,
 }
 
 impl<T: Content> Runner<T> {
@@ -225,6 +232,9 @@ impl<T: Content> Runner<T> {
                 match trouble {
                     // Nothing of the kind can exist.
                     None => {
+                        if !state.objects.is_empty() {
+                            self.edited.send_modify(|count| *count += 1);
+                        }
                         state.objects.clear();
                         state.known = true;
                         state.trouble = None;
@@ -264,7 +274,7 @@ impl<T: Content> Runner<T> {
     /// Takes over an event. Whether a list is whole now or was before.
     fn take(&self, event: Event<Watched<T>>) -> bool {
         let mut state = lock(&self.state);
-        let whole = match event {
+        let edited = match event {
             Event::Init => {
                 state.listing.clear();
                 return false;
@@ -278,23 +288,29 @@ impl<T: Content> Runner<T> {
                 return false;
             }
             Event::InitDone => {
-                state.objects = std::mem::take(&mut state.listing);
-                state.known = true;
-                true
+                let listing = std::mem::take(&mut state.listing);
+                let before = std::mem::replace(&mut state.objects, listing);
+                let first = !std::mem::replace(&mut state.known, true);
+                let same = |(key, now): (&Key, &Watched<T>)| {
+                    let before = before.get(key);
+                    before.is_some_and(|before| !now.decides_otherwise(before))
+                };
+                let all_same = state.objects.iter().all(same);
+                !first && !(all_same && before.len() == state.objects.len())
             }
             Event::Apply(object) => {
-                state.objects.insert(object.key(), object);
-                true
+                let before = state.objects.insert(object.key(), object.clone());
+                before.is_none_or(|before| object.decides_otherwise(&before))
             }
-            Event::Delete(object) => {
-                state.objects.remove(&object.key());
-                true
-            }
+            Event::Delete(object) => state.objects.remove(&object.key()).is_some(),
         };
         state.trouble = None;
         drop(state);
         self.changed.send_modify(|count| *count += 1);
-        whole
+        if edited {
+            self.edited.send_modify(|count| *count += 1);
+        }
+        true
     }
 
     /// What an error means. `None`: the server does not know the kind, and need not.

@@ -33,10 +33,14 @@ struct Replica(Child);
 
 impl Replica {
     fn start(cluster: &ClusterWorld, name: &str) -> Self {
+        Self::with_interval(cluster, name, "200ms")
+    }
+
+    fn with_interval(cluster: &ClusterWorld, name: &str, interval: &str) -> Self {
         let child = cluster
             .command_in("run", name)
             .env("HOSTNAME", name)
-            .args(["--interval", "200ms", "--health-probe-bind-address", "0"])
+            .args(["--interval", interval, "--health-probe-bind-address", "0"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -103,6 +107,33 @@ fn a_killed_leader_is_followed_by_the_other_and_each_update_is_written_once() {
     second.terminate();
     assert_eq!(holder(&cluster), "", "it was given up");
     assert_eq!(repository.subjects("main").len(), 3);
+}
+
+#[test]
+fn an_edit_is_acted_on_before_the_interval_ends() {
+    let Some(cluster) = ClusterWorld::new() else {
+        return;
+    };
+    cluster.allow_repository_credentials();
+    let world = &cluster.world;
+    world.images("acme/shop", &["1.8.2", "1.9.0", "2.0.0"]);
+    let repository = world.repository("gitops", &[("shop/values.yaml", &values(IMAGE, "1.8.2"))]);
+    let (image, next) = (format!("{IMAGE}:1.x"), format!("{IMAGE}:2.x"));
+    let running = format!("{IMAGE}:1.8.2");
+    cluster.app(&App::helm("shop", &image, &[running.as_str()], &repository));
+    let replica = Replica::with_interval(&cluster, "only", "1h");
+    wait("the first update", || {
+        repository.subjects("main").len() == 2
+    });
+    cluster.app(&App::helm("shop", &next, &[running.as_str()], &repository));
+    wait("the second update", || {
+        repository.subjects("main").len() == 3
+    });
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(IMAGE, "2.0.0")
+    );
+    replica.terminate();
 }
 
 const QUICK: Timing = Timing {
