@@ -296,7 +296,7 @@ impl<T: Content> Runner<T> {
                     before.is_some_and(|before| !now.decides_otherwise(before))
                 };
                 let all_same = state.objects.iter().all(same);
-                !first && !(all_same && before.len() == state.objects.len())
+                !(first || all_same && before.len() == state.objects.len())
             }
             Event::Apply(object) => {
                 let before = state.objects.insert(object.key(), object.clone());

@@ -121,6 +121,30 @@ fn a_policy_of_the_cluster_refuses_and_its_end_lets_the_update_through() {
     assert_eq!(ran.decision(&cluster.id("shop")).0, "updated");
 }
 
+#[test]
+fn an_image_updater_of_the_cluster_is_followed_and_annotations_are_not_unless_asked_for() {
+    let Some(cluster) = ClusterWorld::new() else {
+        return;
+    };
+    cluster.allow_repository_credentials();
+    let repository = shop(&cluster, &[]);
+    let ran = cluster.run(&["--annotations", "never"]);
+    assert_eq!(ran.report["considered"], json!([]), "{:#}", ran.report);
+    cluster.apply(json!({
+        "apiVersion": "argocd-image-updater.argoproj.io/v1alpha1", "kind": "ImageUpdater",
+        "metadata": { "name": "all" },
+        "spec": { "applicationRefs": [{ "namePattern": "sh*", "useAnnotations": true }] },
+    }));
+    let ran = cluster.run(&["--annotations", "never"]);
+    assert_eq!(
+        (ran.code, ran.decision(&cluster.id("shop"))),
+        (0, ("updated", "newest")),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(repository.subjects("main").len(), 2);
+}
+
 /// The peer's own namespaced roles (drop-in contract, "RBAC"), which know nothing of our policies.
 fn peers_roles(namespace: &str, account: &str) -> Vec<serde_json::Value> {
     let role = |name: &str, rules: serde_json::Value| {

@@ -120,8 +120,7 @@ async fn ends_with(answers: Vec<Answer>, names: &[&str]) -> Vec<String> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     server.abort();
-    let asked = script.lock().unwrap().asked.clone();
-    asked
+    std::mem::take(&mut script.lock().unwrap().asked)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use sealift_core::election::Timing;
 use sealift_testkit::kube::KubeServer;
 use serde_json::{Value, json};
 
-use crate::cluster_world::ClusterWorld;
+use crate::cluster_world::{AUTO, ClusterWorld};
 use crate::world::{App, values};
 
 const IMAGE: &str = "registry.test/acme/shop";
@@ -40,6 +40,7 @@ impl Replica {
         let child = cluster
             .command_in("run", name)
             .env("HOSTNAME", name)
+            .args(AUTO)
             .args(["--interval", interval, "--health-probe-bind-address", "0"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())

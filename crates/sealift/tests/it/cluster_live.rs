@@ -135,7 +135,7 @@ fn plan_shows_the_change_and_makes_none() {
     let before = application(&cluster, &spec, "Kustomize", &json!({}));
     let output = cluster
         .command("plan")
-        .args(["--output", "json"])
+        .args(["--output", "json", "--annotations", "auto"])
         .output()
         .unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::world::{App, Ran, World, sealift};
 
-const CRDS: [&str; 3] = [
+const CRDS: [&str; 4] = [
+    include_str!("../../../../deploy/crds/imageupdaters.yaml"),
     include_str!("../../../../deploy/crds/clusterpromotionpolicies.yaml"),
     include_str!("../../../../deploy/crds/policyexceptions.yaml"),
     include_str!("../../../../deploy/crds/promotionpolicies.yaml"),
@@ -16,6 +17,8 @@ const CRDS: [&str; 3] = [
 const ROLES: &str = include_str!("../../../../deploy/rbac/namespace.yaml");
 const REPOSITORY_CREDENTIALS: &str =
     include_str!("../../../../deploy/rbac/repository-credentials.yaml");
+/// Annotations count in a cluster only where they are asked for.
+pub(crate) const AUTO: [&str; 2] = ["--annotations", "auto"];
 /// The ServiceAccount of the roles.
 const ACCOUNT: &str = "argocd-image-updater-controller";
 
@@ -134,13 +137,7 @@ impl ClusterWorld {
     pub(crate) fn command_in(&self, command: &str, state: &str) -> std::process::Command {
         let mut program = sealift();
         program
-            .args([
-                command,
-                "--annotations",
-                "auto",
-                "--allow-local-git",
-                "--kubeconfig",
-            ])
+            .args([command, "--allow-local-git", "--kubeconfig"])
             .arg(self.world.path("kubeconfig"))
             .arg("--registries-conf-path")
             .arg(self.world.path("registries.conf"))
@@ -154,6 +151,11 @@ impl ClusterWorld {
         let output = self
             .command("run")
             .args(["--once", "--output", "json"])
+            .args(if more.contains(&"--annotations") {
+                &[][..]
+            } else {
+                &AUTO[..]
+            })
             .args(more)
             .output()
             .unwrap();
