@@ -95,10 +95,9 @@ pub struct Parts<'a> {
     pub dry_run: bool,
     /// Repositories that are worked on at once.
     pub repositories_at_once: usize,
-    /// Look at this Application only.
     /// Says whether this replica leads. None: there are no others.
     pub leader: Option<Leader>,
-    /// Look at this Application only, and in Git even where what runs is the winner.
+    /// Look at this Application only.
     pub only: Option<&'a str>,
     /// Look in Git even where what runs is the winner, and at what no update needs.
     pub thorough: bool,

@@ -8,12 +8,12 @@
 
 mod bad_input;
 mod closed_pipe;
-mod doctor;
 mod cluster;
 mod cluster_faults;
 mod cluster_lease;
 mod cluster_live;
 mod cluster_world;
+mod doctor;
 mod git_ways;
 mod hostile;
 mod image_updater;
