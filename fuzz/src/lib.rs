@@ -1,4 +1,5 @@
-//! Parsers of hostile input, each a plain function over bytes that panics where an invariant breaks.
+//! Parsers of hostile input, each a plain function over bytes that panics where an invariant
+//! breaks.
 //!
 //! Ordinary tests run each on its corpus (`fuzz/corpus/<target>/`), on mutations of it and on
 //! random bytes; `cargo xtask fuzz` does the same for longer. Nothing here ships.

@@ -46,7 +46,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Judges the public conformance bundles of Sigstore.
     Conformance(judging::conformance::Arguments),
-    /// Judges images that real tools signed, by the right policy and by each with one demand changed.
+    /// Judges images that real tools signed, by the right policy and by each with one demand
+    /// changed.
     Layouts(judging::layouts::Arguments),
     /// Runs recorded answers of Argo CD Image Updater through our real functions.
     Vectors(vectors::Arguments),

@@ -1,7 +1,8 @@
 //! What a registry says about one repository, and how whole that answer is.
 //!
-//! Only [`Complete`] and [`Single`] can be chosen from. [`Incomplete`] cannot: a choice from a partial list is how an outage
-//! becomes a rollback. OCI distribution-spec v1.1, "Content Discovery".
+//! Only [`Complete`] and [`Single`] can be chosen from. [`Incomplete`] cannot: a choice from a
+//! partial list is how an outage becomes a rollback. OCI distribution-spec v1.1, "Content
+//! Discovery".
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ pub enum Catalog {
     Incomplete(Incomplete),
 }
 
-/// Every tag of a repository, in the order the registry lists them. Shared by all slots that use it.
+/// Every tag of a repository, in the order the registry lists them. Shared by all slots that use
+/// it.
 #[derive(Debug, Clone)]
 pub struct Complete {
     tags: Arc<[Box<str>]>,
@@ -74,8 +76,8 @@ pub struct Incomplete {
 pub struct TagMetadata {
     /// Digest of the manifest or index that the tag names.
     pub digest: Digest,
-    /// Every image manifest below it: one for a plain image, one a platform for an index. Attestation manifests
-    /// (`unknown/unknown`) are left out.
+    /// Every image manifest below it: one for a plain image, one a platform for an index.
+    /// Attestation manifests (`unknown/unknown`) are left out.
     pub images: Vec<ImageMetadata>,
 }
 

@@ -1,7 +1,8 @@
 //! Where registry credentials come from, and how a login is read from what stands there.
 //!
-//! A source is parsed once; who may use which kind is decided on the parsed value, so no spelling gets around it. Here: the grammar,
-//! the rule, and the reading of logins from texts. Not here: environment, files, processes, Kubernetes.
+//! A source is parsed once; who may use which kind is decided on the parsed value, so no spelling
+//! gets around it. Here: the grammar, the rule, and the reading of logins from texts. Not here:
+//! environment, files, processes, Kubernetes.
 //!
 //! | text | holds |
 //! |---|---|
@@ -163,7 +164,8 @@ impl CredentialSource {
     /// Reads a source and checks that its author may use it.
     ///
     /// # Errors
-    /// [`CredentialError::Malformed`], [`CredentialError::UnknownKind`], [`CredentialError::SecretReference`]; for an Application also
+    /// [`CredentialError::Malformed`], [`CredentialError::UnknownKind`],
+    /// [`CredentialError::SecretReference`]; for an Application also
     /// [`CredentialError::OperatorOnly`] and [`CredentialError::ForeignNamespace`].
     pub fn parse(text: &str, author: CredentialAuthor<'_>) -> Result<Self, CredentialError> {
         let source = Self::parse_with_registry(text)?.1;
@@ -224,7 +226,8 @@ impl CredentialSource {
     /// Says whether `author` may use this source.
     ///
     /// # Errors
-    /// [`CredentialError::OperatorOnly`] and [`CredentialError::ForeignNamespace`], for Applications only.
+    /// [`CredentialError::OperatorOnly`] and [`CredentialError::ForeignNamespace`], for
+    /// Applications only.
     pub fn permit(&self, author: CredentialAuthor<'_>) -> Result<(), CredentialError> {
         let CredentialAuthor::Application {
             namespace: application_namespace,
@@ -282,7 +285,8 @@ impl fmt::Display for CredentialSource {
 }
 
 impl Login {
-    /// Reads the field of a Secret: split at the first `:`; either part may be empty, a final newline stays.
+    /// Reads the field of a Secret: split at the first `:`; either part may be empty, a final
+    /// newline stays.
     ///
     /// # Errors
     /// [`CredentialError::NotALogin`], which names `field` and not the value.

@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 /// A `sha256:` digest of 64 lower-case hex characters.
 ///
-/// Other algorithms are registered (`sha512`) but no registry serves them for images; they are refused at parse time.
+/// Other algorithms are registered (`sha512`) but no registry serves them for images; they are
+/// refused at parse time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 

@@ -1,15 +1,15 @@
 //! Who leads: the rules of the lease, as a state machine without a clock.
 //!
 //! A lease names its holder. The holder renews it; whoever has not seen it renewed for its whole
-//! duration, by its own clock, may take it, and the API server lets only one do so: each write names
-//! the version that it builds on. A leader stops early: it counts from the moment before it *asked*
-//! for the renewal, and stops [`Timing::renew_deadline`] later, while others count from when they
-//! *saw* it, which is never earlier, and wait [`Timing::lease`]. The time in between is for what it
-//! began to end.
+//! duration, by its own clock, may take it, and the API server lets only one do so: each write
+//! names the version that it builds on. A leader stops early: it counts from the moment before it
+//! *asked* for the renewal, and stops [`Timing::renew_deadline`] later, while others count from
+//! when they *saw* it, which is never earlier, and wait [`Timing::lease`]. The time in between is
+//! for what it began to end.
 //!
 //! Durations are of a clock that never goes back. It may stand still while a machine sleeps, so the
-//! time of day is looked at, too: it can end a leadership, never prolong one. Times inside the lease
-//! are for people; nothing is decided by them. Kubernetes `coordination.k8s.io/v1`; rules of
+//! time of day is looked at, too: it can end a leadership, never prolong one. Times inside the
+//! lease are for people; nothing is decided by them. Kubernetes `coordination.k8s.io/v1`; rules of
 //! client-go's leader election, which Argo CD Image Updater uses, with the same lease.
 
 use std::time::Duration;
@@ -107,7 +107,8 @@ pub struct Election {
 }
 
 impl Election {
-    /// A candidate that has seen nothing yet. `identity` is nobody else's, in this life of the process.
+    /// A candidate that has seen nothing yet. `identity` is nobody else's, in this life of the
+    /// process.
     #[must_use]
     pub const fn new(identity: String, timing: Timing) -> Self {
         Self {
@@ -199,7 +200,8 @@ impl Election {
         !self.left(now).is_zero()
     }
 
-    /// Gives the lease up, so that another need not wait. `None`: we hold nothing. From here on we lead no more.
+    /// Gives the lease up, so that another need not wait. `None`: we hold nothing. From here on we
+    /// lead no more.
     pub fn release(&mut self, now: Moment) -> Option<Write> {
         let (_, Seen { lease, version }) = self.held.take()?;
         Some(Write::Replace {

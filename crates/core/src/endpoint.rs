@@ -1,7 +1,8 @@
 //! Which registry API serves an image.
 //!
-//! Prefixes match whole path segments and the longest wins, so the answer depends on nothing that was looked up before: an entry
-//! for `ghcr.io` serves neither `ghcr.io:8443/a` nor `ghcr.io.example.com/a`. An entry for `docker.io` serves `nginx`, too.
+//! Prefixes match whole path segments and the longest wins, so the answer depends on nothing that
+//! was looked up before: an entry for `ghcr.io` serves neither `ghcr.io:8443/a` nor
+//! `ghcr.io.example.com/a`. An entry for `docker.io` serves `nginx`, too.
 
 use std::borrow::Cow;
 
@@ -19,7 +20,8 @@ const HUB_NAMESPACE: &str = "library";
 /// The API that serves an image, and how to ask it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointChoice<'a> {
-    /// The entry of `registries.conf` with credentials, TLS settings and sort mode; `None`: built in or inferred.
+    /// The entry of `registries.conf` with credentials, TLS settings and sort mode; `None`: built
+    /// in or inferred.
     pub entry: Option<&'a RegistryConf>,
     /// Without final `/`.
     pub api_url: Cow<'a, str>,
@@ -42,8 +44,8 @@ impl EndpointChoice<'_> {
     }
 }
 
-/// The API that serves `reference`: the default registry for a name without one, else the entry with the longest prefix, else the
-/// host itself over TLS.
+/// The API that serves `reference`: the default registry for a name without one, else the entry
+/// with the longest prefix, else the host itself over TLS.
 #[must_use]
 pub fn choose<'a>(conf: &'a RegistriesConf, reference: &Reference) -> EndpointChoice<'a> {
     let default = || conf.registries.iter().rfind(|entry| entry.is_default);
@@ -54,7 +56,8 @@ pub fn choose<'a>(conf: &'a RegistriesConf, reference: &Reference) -> EndpointCh
     }
     let canonical = reference.canonical();
     let image = format!("{}/{}", canonical.registry, reference.name);
-    // `max_by_key` keeps the last of equals, as a later entry replaces an earlier one of the same prefix.
+    // `max_by_key` keeps the last of equals, as a later entry replaces an earlier one of the same
+    // prefix.
     let longest = conf
         .registries
         .iter()

@@ -1,8 +1,9 @@
 //! What a registry holds about one digest besides the image: signatures and attestations, unjudged.
 //!
-//! Nothing here is believed. Whoever may push may put anything here, so an item is bytes with the place they came from, and
-//! only `sealift_trust::judge` makes something of them. What could not be read whole is a [`Gap`]: evidence with a gap is
-//! incomplete, and that is never the same as "there is no signature".
+//! Nothing here is believed. Whoever may push may put anything here, so an item is bytes with the
+//! place they came from, and only `sealift_trust::judge` makes something of them. What could not be
+//! read whole is a [`Gap`]: evidence with a gap is incomplete, and that is never the same as "there
+//! is no signature".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,7 +48,8 @@ pub struct Place {
 /// The ways to evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
-    /// The referrers API, or its fallback tag `sha256-<hex>`. OCI distribution-spec v1.1, "Listing Referrers".
+    /// The referrers API, or its fallback tag `sha256-<hex>`. OCI distribution-spec v1.1, "Listing
+    /// Referrers".
     Referrers,
     /// The tag `sha256-<hex>.sig` (cosign).
     SignatureTag,
@@ -67,14 +69,16 @@ pub enum Form {
         /// Annotations of the layer.
         annotations: BTreeMap<String, String>,
     },
-    /// A DSSE envelope without a bundle around it; what proves it stands in the layer's annotations.
+    /// A DSSE envelope without a bundle around it; what proves it stands in the layer's
+    /// annotations.
     Envelope {
         /// The envelope, as JSON.
         envelope: Arc<[u8]>,
         /// Annotations of the layer.
         annotations: BTreeMap<String, String>,
     },
-    /// Something that hangs on the image and that this version does not read, such as a Notation signature.
+    /// Something that hangs on the image and that this version does not read, such as a Notation
+    /// signature.
     Unread {
         /// The artifact's type, as its manifest says.
         artifact_type: String,
@@ -86,8 +90,8 @@ pub enum Form {
 pub struct Gap {
     /// What was asked for, for example `sha256-….sig in ghcr.io/acme/shop`.
     pub asked: String,
-    /// Whether it may hide items that nobody knows of: a list that could not be read, or not to its end. Otherwise one known
-    /// item is missing, or more hangs on the image than is read.
+    /// Whether it may hide items that nobody knows of: a list that could not be read, or not to its
+    /// end. Otherwise one known item is missing, or more hangs on the image than is read.
     pub hides: bool,
     /// Why it is not there.
     pub reason: Reason,
@@ -106,8 +110,9 @@ impl Evidence {
         }
     }
 
-    /// What was found in several places about one subject, as one: equal content counts once and keeps the place that was given
-    /// first, gaps all stay. More than [`limits::EVIDENCE_ITEMS_MAX`] items are a gap.
+    /// What was found in several places about one subject, as one: equal content counts once and
+    /// keeps the place that was given first, gaps all stay. More than
+    /// [`limits::EVIDENCE_ITEMS_MAX`] items are a gap.
     #[must_use]
     pub fn merged<'a>(subject: Digest, parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut merged = Self::none(subject);

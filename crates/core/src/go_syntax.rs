@@ -1,7 +1,8 @@
 //! Texts that Go programs read: booleans and durations, with the same accepted spellings.
 //!
-//! Users wrote these values for a Go program, so `1`, `T` and `5h30m` must keep their meaning. Here: reading and printing. Not
-//! here: which setting uses which. Go standard library, `strconv.ParseBool`, `time.ParseDuration`, `time.Duration.String`.
+//! Users wrote these values for a Go program, so `1`, `T` and `5h30m` must keep their meaning.
+//! Here: reading and printing. Not here: which setting uses which. Go standard library,
+//! `strconv.ParseBool`, `time.ParseDuration`, `time.Duration.String`.
 
 use std::time::Duration;
 

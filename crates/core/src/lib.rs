@@ -1,7 +1,8 @@
 //! Values and decisions that nobody needs to forge.
 //!
-//! Everything here is pure: no async, no I/O, no clock, no environment, no logging. Time and randomness are arguments.
-//! Each module is one noun of `ARCHITECTURE.md`, or a grammar that a noun is parsed from.
+//! Everything here is pure: no async, no I/O, no clock, no environment, no logging. Time and
+//! randomness are arguments. Each module is one noun of `ARCHITECTURE.md`, or a grammar that a noun
+//! is parsed from.
 
 /// Equality, order and hash of a type by the text it was parsed from, which its `text()` returns.
 macro_rules! text_identity {

@@ -1,15 +1,18 @@
 //! Every bound of the program, with its unit and its reason.
 //!
-//! A loop, queue, body, page, retry or cache without a line here is a defect. Units stand last in the names.
+//! A loop, queue, body, page, retry or cache without a line here is a defect. Units stand last in
+//! the names.
 
-/// Tags read from one repository, in tags. The largest public repository seen in the field holds about 202,000.
+/// Tags read from one repository, in tags. The largest public repository seen in the field holds
+/// about 202,000.
 pub const TAGS_MAX: usize = 500_000;
 /// Bytes of one tag name. OCI distribution-spec v1.1, "Pulling manifests": at most 128 characters.
 pub const TAG_BYTES_MAX: usize = 128;
 
 // The way out (`net`).
 
-/// Requests in flight to one origin, in requests. More gains nothing on one host and churns its connection pool.
+/// Requests in flight to one origin, in requests. More gains nothing on one host and churns its
+/// connection pool.
 pub const REQUESTS_PER_ORIGIN_MAX: usize = 32;
 /// Steps of one redirect chain, in redirects.
 pub const REDIRECTS_MAX: usize = 10;
@@ -17,7 +20,8 @@ pub const REDIRECTS_MAX: usize = 10;
 pub const CONNECT_MS_MAX: u64 = 10_000;
 /// Time until the head of an answer, in milliseconds.
 pub const RESPONSE_HEAD_MS_MAX: u64 = 30_000;
-/// Time for one request with its whole answer, in milliseconds: a server that drips bytes holds nobody longer.
+/// Time for one request with its whole answer, in milliseconds: a server that drips bytes holds
+/// nobody longer.
 pub const REQUEST_MS_MAX: u64 = 120_000;
 /// Tries of one idempotent request, in requests.
 pub const REQUEST_TRIES_MAX: u32 = 4;
@@ -25,17 +29,22 @@ pub const REQUEST_TRIES_MAX: u32 = 4;
 pub const RETRY_WAIT_MS: u64 = 250;
 /// Last ceiling of the jittered wait between tries, in milliseconds.
 pub const RETRY_WAIT_MS_MAX: u64 = 10_000;
-/// Longest pause that a request sits out, in milliseconds. Behind a longer one it fails as `rate-limited`.
+/// Longest pause that a request sits out, in milliseconds. Behind a longer one it fails as
+/// `rate-limited`.
 pub const PAUSE_WAIT_MS_MAX: u64 = 60_000;
-/// Longest pause that a server may ask for, in milliseconds; a hostile one must not silence itself for ever.
+/// Longest pause that a server may ask for, in milliseconds; a hostile one must not silence itself
+/// for ever.
 pub const PAUSE_MS_MAX: u64 = 3_600_000;
-/// Pause after `RateLimit-Remaining: 0` without a time, in milliseconds. Docker Hub names a window but not its end.
+/// Pause after `RateLimit-Remaining: 0` without a time, in milliseconds. Docker Hub names a window
+/// but not its end.
 pub const PAUSE_UNKNOWN_MS: u64 = 60_000;
 /// Failures in a row, in requests with all their tries, after which an origin counts as down.
 pub const ORIGIN_FAILURES_MAX: u32 = 4;
-/// How long an origin that is down is not asked, in milliseconds: hundreds of repositories must not each wait for a dead host.
+/// How long an origin that is down is not asked, in milliseconds: hundreds of repositories must not
+/// each wait for a dead host.
 pub const ORIGIN_DOWN_MS: u64 = 5_000;
-/// Bytes read of the body of an error answer, in bytes: registries explain themselves in a few lines of JSON.
+/// Bytes read of the body of an error answer, in bytes: registries explain themselves in a few
+/// lines of JSON.
 pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Requests that a rate limit lets through at once after idleness, in requests.
 pub const RATE_BURST_MAX: u32 = 10;
@@ -46,9 +55,11 @@ pub const ORIGINS_MAX: usize = 10_000;
 
 /// Bytes of one repository name: 255 with the host, as the field's tools have it.
 pub const REPOSITORY_BYTES_MAX: usize = 255;
-/// Requests a second to Docker Hub, where nothing is configured: the default of Argo CD Image Updater.
+/// Requests a second to Docker Hub, where nothing is configured: the default of Argo CD Image
+/// Updater.
 pub const HUB_REQUESTS_PER_SECOND_MAX: u32 = 10;
-/// Requests a second to a registry that nothing is configured for: the default of Argo CD Image Updater.
+/// Requests a second to a registry that nothing is configured for: the default of Argo CD Image
+/// Updater.
 pub const INFERRED_REQUESTS_PER_SECOND_MAX: u32 = 20;
 /// Bytes of one line of challenges.
 pub const CHALLENGE_BYTES_MAX: usize = 8 * 1024;
@@ -58,11 +69,13 @@ pub const CHALLENGES_MAX: usize = 16;
 pub const PAGE_TAGS: usize = 1_000;
 /// Pages of one listing, in pages: some registries serve 100 tags or fewer a page.
 pub const PAGES_MAX: usize = 5_000;
-/// Bytes of one page of a listing, and of a whole listing: [`TAGS_MAX`] tags of the greatest length, with quotes.
+/// Bytes of one page of a listing, and of a whole listing: [`TAGS_MAX`] tags of the greatest
+/// length, with quotes.
 pub const LISTING_BYTES_MAX: usize = 70 * 1024 * 1024;
 /// Bytes of listings kept in memory with their validators, between cycles.
 pub const LISTING_CACHE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of one manifest or index. OCI distribution-spec v1.1 lets registries refuse more than 4 MiB.
+/// Bytes of one manifest or index. OCI distribution-spec v1.1 lets registries refuse more than 4
+/// MiB.
 pub const MANIFEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one image configuration.
 pub const IMAGE_CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -82,7 +95,8 @@ pub const TOKEN_LIFE_SECS_MAX: u64 = 24 * 3600;
 pub const TOKENS_MAX: usize = 20_000;
 /// Least time between two readings of a refused credential, in seconds.
 pub const CREDENTIAL_REFRESH_SECS: u64 = 60;
-/// Longest time that a remembered tag is believed, in seconds. It is asked again within the second half of it.
+/// Longest time that a remembered tag is believed, in seconds. It is asked again within the second
+/// half of it.
 pub const TAG_MEMORY_SECS_MAX: i64 = 24 * 3600;
 /// Bytes of one file of remembered tags: [`TAGS_MAX`] lines.
 pub const TAG_MEMORY_BYTES_MAX: u64 = 120 * 1024 * 1024;
@@ -91,7 +105,8 @@ pub const REGISTRY_MESSAGE_CHARS_MAX: usize = 200;
 
 // Decisions.
 
-/// Reasons kept with one decision, in reasons. Enough for `explain` on the largest repositories people look at by eye.
+/// Reasons kept with one decision, in reasons. Enough for `explain` on the largest repositories
+/// people look at by eye.
 pub const REASONS_MAX: usize = 10_000;
 /// Reasons kept with one event, in reasons: an event is one line of JSON that a SIEM must accept.
 pub const EVENT_REASONS_MAX: usize = 50;
@@ -101,12 +116,14 @@ pub const ANNOTATION_BYTES_MAX: usize = 256 * 1024;
 pub const IMAGES_PER_APPLICATION_MAX: usize = 1_000;
 /// Bytes of one ImageUpdater as JSON. etcd takes requests of 1.5 MiB.
 pub const IMAGE_UPDATER_BYTES_MAX: usize = 1536 * 1024;
-/// Items of `applicationRefs` of one ImageUpdater, in references: each is compared with each Application.
+/// Items of `applicationRefs` of one ImageUpdater, in references: each is compared with each
+/// Application.
 pub const APPLICATION_REFS_MAX: usize = 1_000;
-/// Things that are said to be wrong with one object, in errors: the first ones are enough to mend it.
+/// Things that are said to be wrong with one object, in errors: the first ones are enough to mend
+/// it.
 pub const OBJECT_ERRORS_MAX: usize = 50;
-/// Items of `status.images` and of `status.recentUpdates` of one ImageUpdater, in items: they share etcd's 1.5 MiB with the
-/// rest of the object.
+/// Items of `status.images` and of `status.recentUpdates` of one ImageUpdater, in items: they share
+/// etcd's 1.5 MiB with the rest of the object.
 pub const STATUS_ITEMS_MAX: usize = 200;
 /// Names of Applications that one remark lists before it counts the others, in names.
 pub const NAMES_LISTED_MAX: usize = 5;
@@ -128,9 +145,11 @@ pub const MANIFEST_FILES_MAX: usize = 100_000;
 /// Bytes of one path inside a repository. Linux: `PATH_MAX`.
 pub const REPO_PATH_BYTES_MAX: usize = 4096;
 
-/// Bytes of one text inside an event (a detail, a subject): enough for an error chain, too little for a flood.
+/// Bytes of one text inside an event (a detail, a subject): enough for an error chain, too little
+/// for a flood.
 pub const EVENT_TEXT_BYTES_MAX: usize = 4 * 1024;
-/// Bytes of one event. Only an intent over thousands of slots comes near; a larger one is not pushed.
+/// Bytes of one event. Only an intent over thousands of slots comes near; a larger one is not
+/// pushed.
 pub const EVENT_LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of one journal segment before the next one begins: what a start has to read.
 pub const JOURNAL_SEGMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -164,12 +183,15 @@ pub const MANIFEST_FOLDER_DEPTH_MAX: usize = 64;
 pub const MANIFEST_TOTAL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Bytes of one version constraint. The longest seen in the field has about 200.
 pub const CONSTRAINT_BYTES_MAX: usize = 1024;
-/// Candidates whose platforms are looked up for one image in one cycle, in tags: each costs a manifest and a
-/// configuration, and a repository whose newest tags all lack the platform is a mistake to report.
+/// Candidates whose platforms are looked up for one image in one cycle, in tags: each costs a
+/// manifest and a configuration, and a repository whose newest tags all lack the platform is a
+/// mistake to report.
 pub const PLATFORM_CANDIDATES_MAX: usize = 20;
-/// Bytes of one branch name. Argo CD Image Updater cuts rendered names there; file systems allow no longer component.
+/// Bytes of one branch name. Argo CD Image Updater cuts rendered names there; file systems allow no
+/// longer component.
 pub const BRANCH_BYTES_MAX: usize = 255;
-/// Bytes of one repository URL. RFC 9110, section 4.1, recommends at least 8000 octets; nobody needs a quarter of that.
+/// Bytes of one repository URL. RFC 9110, section 4.1, recommends at least 8000 octets; nobody
+/// needs a quarter of that.
 pub const GIT_URL_BYTES_MAX: usize = 2048;
 /// Bytes that one Git command may print: a listing of 200,000 references is about 16 MiB.
 pub const GIT_OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -181,17 +203,22 @@ pub const GIT_DEADLINE_SECS: u64 = 90;
 pub const GIT_TREE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of one commit object. Messages of a megabyte exist nowhere but in attacks.
 pub const GIT_COMMIT_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of one file that is read from a repository, so that one hostile file cannot fill the memory.
+/// Bytes of one file that is read from a repository, so that one hostile file cannot fill the
+/// memory.
 pub const GIT_FILE_BYTES_MAX: usize = YAML_BYTES_MAX;
-/// Object requests sent to `git cat-file` before its answers are read: 64 of 65 bytes fit into any pipe.
+/// Object requests sent to `git cat-file` before its answers are read: 64 of 65 bytes fit into any
+/// pipe.
 pub const GIT_BATCH_OBJECTS_MAX: usize = 64;
-/// Packs in one cached repository before the cache is begun anew; each fetch and each push adds one.
+/// Packs in one cached repository before the cache is begun anew; each fetch and each push adds
+/// one.
 pub const GIT_PACKS_MAX: usize = 200;
 /// Commits read for one look back, in commits.
 pub const GIT_HISTORY_MAX: usize = 10_000;
-/// Bytes of one pack that is received into memory; a larger one is left to the `git` program, which streams it to the disk.
+/// Bytes of one pack that is received into memory; a larger one is left to the `git` program, which
+/// streams it to the disk.
 pub const GIT_PACK_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Seconds for which a Git server that did not understand protocol version 2 over HTTP is not asked again: a day.
+/// Seconds for which a Git server that did not understand protocol version 2 over HTTP is not asked
+/// again: a day.
 pub const GIT_PLAIN_MARK_SECS: u64 = 24 * 60 * 60;
 /// Files listed below one folder of a repository, in files.
 pub const GIT_LIST_FILES_MAX: usize = MANIFEST_FILES_MAX;
@@ -206,13 +233,13 @@ pub const TEMPLATE_DEPTH_MAX: usize = 64;
 pub const TEMPLATE_STEPS_MAX: usize = 1_000_000;
 /// Tries of one push, in pushes: the branch may move under each.
 pub const PUSH_TRIES_MAX: u32 = 6;
-/// Longest pause before a push is tried again, in milliseconds. The pause is drawn from nothing to a
-/// bound that doubles up to this.
+/// Longest pause before a push is tried again, in milliseconds. The pause is drawn from nothing to
+/// a bound that doubles up to this.
 pub const PUSH_PAUSE_MS_MAX: u64 = 4_000;
 /// Commits looked at for one whose push nobody saw end, in commits.
 pub const SETTLE_HISTORY_MAX: usize = 200;
-/// Repositories of registries that are asked at once, in tasks. The registry client bounds requests a
-/// host besides.
+/// Repositories of registries that are asked at once, in tasks. The registry client bounds requests
+/// a host besides.
 pub const REGISTRY_TASKS_MAX: usize = 64;
 
 /// Seconds that a credential helper may run. Argo CD Image Updater stops them then, too.
@@ -227,51 +254,60 @@ pub const HELPER_OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Time to reach the API server, in milliseconds: TCP and TLS handshakes together.
 pub const KUBE_CONNECT_MS_MAX: u64 = 10_000;
-/// Time for one request to the API server, in milliseconds. It ends its own requests after a minute.
+/// Time for one request to the API server, in milliseconds. It ends its own requests after a
+/// minute.
 pub const KUBE_REQUEST_MS_MAX: u64 = 60_000;
 /// Objects of one page of a list, in objects: what `kubectl` asks for, too.
 pub const WATCH_PAGE_OBJECTS: u32 = 500;
-/// Seconds of one watch request, before it is asked anew: a server that hangs is noticed within them.
+/// Seconds of one watch request, before it is asked anew: a server that hangs is noticed within
+/// them.
 pub const WATCH_SECS: u32 = 50;
-/// First ceiling of the jittered pause before a broken watch begins anew, in milliseconds; it doubles with each failure.
+/// First ceiling of the jittered pause before a broken watch begins anew, in milliseconds; it
+/// doubles with each failure.
 pub const WATCH_PAUSE_MS: u64 = 500;
-/// Last ceiling of that pause, in milliseconds, and the longest that a server may ask for: an API server that
-/// comes back is seen within it.
+/// Last ceiling of that pause, in milliseconds, and the longest that a server may ask for: an API
+/// server that comes back is seen within it.
 pub const WATCH_PAUSE_MS_MAX: u64 = 15_000;
-/// Seconds without the API server after which nothing is decided any more: a policy may have changed meanwhile.
+/// Seconds without the API server after which nothing is decided any more: a policy may have
+/// changed meanwhile.
 pub const WATCH_STALE_SECS_MAX: u64 = 60;
 /// Seconds that the first cycle waits for the API server.
 pub const CLUSTER_START_SECS_MAX: u64 = 30;
 /// Secrets with repository credentials of one namespace, in objects.
 pub const REPOSITORY_SECRETS_MAX: usize = 10_000;
-/// How long a change waits for those that come with it, in milliseconds: people apply several objects at once.
+/// How long a change waits for those that come with it, in milliseconds: people apply several
+/// objects at once.
 pub const CHANGE_PAUSE_MS: u64 = 250;
-/// Time between the starts of two cycles of which a change asked for the second, in milliseconds: a storm of edits must
-/// not become a storm of requests to registries.
+/// Time between the starts of two cycles of which a change asked for the second, in milliseconds: a
+/// storm of edits must not become a storm of requests to registries.
 pub const CHANGE_GAP_MS: u64 = 10_000;
-/// Seconds that a leader's word counts, after which another may take over. Argo CD Image Updater's own, since both use
-/// one lease while one takes the other's place.
+/// Seconds that a leader's word counts, after which another may take over. Argo CD Image Updater's
+/// own, since both use one lease while one takes the other's place.
 pub const LEASE_SECS: u64 = 15;
-/// Seconds after its last renewal at which a leader stops writing. What it began then has the rest of the lease to end.
+/// Seconds after its last renewal at which a leader stops writing. What it began then has the rest
+/// of the lease to end.
 pub const LEASE_RENEW_SECS_MAX: u64 = 10;
 /// Time between two looks at the lease, in milliseconds.
 pub const LEASE_LOOK_MS: u64 = 2_000;
 /// Time for one request about the lease, in milliseconds: two must fit before a leader stops.
 pub const LEASE_REQUEST_MS_MAX: u64 = 4_000;
-/// Longest duration that a lease of another may claim, in seconds: a hostile one must not keep everybody out.
+/// Longest duration that a lease of another may claim, in seconds: a hostile one must not keep
+/// everybody out.
 pub const LEASE_CLAIM_SECS_MAX: u64 = 300;
 /// Tries of one change of an Application, in patches: each begins anew at what stands there then.
 pub const PATCH_TRIES_MAX: u32 = 5;
 
 // Evidence and trust (`registry::evidence`, `trust`).
 
-/// Referrers of one digest, in manifests. Popular images carry dozens; a stranger who may push can add any number.
+/// Referrers of one digest, in manifests. Popular images carry dozens; a stranger who may push can
+/// add any number.
 pub const REFERRERS_MAX: usize = 200;
 /// Pages of one referrers listing, in pages.
 pub const REFERRERS_PAGES_MAX: usize = 20;
 /// Bytes of one referrers page or fallback index.
 pub const REFERRERS_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Layers read of one signature or attestation manifest, in layers: legacy cosign adds a layer for each signature.
+/// Layers read of one signature or attestation manifest, in layers: legacy cosign adds a layer for
+/// each signature.
 pub const EVIDENCE_LAYERS_MAX: usize = 100;
 /// Items of evidence read for one digest over all ways, in items.
 pub const EVIDENCE_ITEMS_MAX: usize = 400;
@@ -279,12 +315,14 @@ pub const EVIDENCE_ITEMS_MAX: usize = 400;
 pub const EVIDENCE_BLOB_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of all evidence of one digest.
 pub const EVIDENCE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Bytes of the annotations of one layer: a certificate, its chain and a log entry take about 20 KiB.
+/// Bytes of the annotations of one layer: a certificate, its chain and a log entry take about 20
+/// KiB.
 pub const EVIDENCE_ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
-/// Seconds that reading all evidence of one digest in one repository may take: what a registry that drips has not sent by then
-/// is a gap.
+/// Seconds that reading all evidence of one digest in one repository may take: what a registry that
+/// drips has not sent by then is a gap.
 pub const EVIDENCE_SECS_MAX: u64 = 120;
-/// Manifests or blobs in flight for one digest's evidence, in requests: with the bound of each this bounds memory.
+/// Manifests or blobs in flight for one digest's evidence, in requests: with the bound of each this
+/// bounds memory.
 pub const EVIDENCE_FETCHES_MAX: usize = 8;
 /// Bytes of evidence kept in memory between looks, for all digests.
 pub const EVIDENCE_CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -293,7 +331,8 @@ pub const CHART_TEMPLATES_MAX: usize = 200;
 /// Bytes of evidence that a cycle remembers for the Applications still to come, for all digests.
 /// What comes beyond is judged, let go of, and read again from the registry's cache when needed.
 pub const EVIDENCE_CYCLE_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Manifests that the `index.json` of an image layout may list: one image with all that hangs on it has dozens.
+/// Manifests that the `index.json` of an image layout may list: one image with all that hangs on it
+/// has dozens.
 pub const LAYOUT_MANIFESTS_MAX: usize = 2_000;
 /// Platforms of one index whose signatures are read, in manifests.
 pub const EVIDENCE_PLATFORMS_MAX: usize = 32;
@@ -321,29 +360,35 @@ pub const POLICY_PATTERN_BYTES_MAX: usize = 1024;
 pub const TRUST_MATERIAL_BYTES_MAX: usize = 1024 * 1024;
 /// Longest life of an exception, in seconds: 30 days.
 pub const EXCEPTION_SECS_MAX: i64 = 30 * 24 * 60 * 60;
-/// How long an expired trust root may still be used while its repository cannot be reached, in seconds: three days.
+/// How long an expired trust root may still be used while its repository cannot be reached, in
+/// seconds: three days.
 pub const TRUST_ROOT_GRACE_SECS: i64 = 3 * 24 * 60 * 60;
-/// How long a trust root is used without asking its repository again, in seconds: a day. Sigstore signs its timestamp
-/// anew every few days.
+/// How long a trust root is used without asking its repository again, in seconds: a day. Sigstore
+/// signs its timestamp anew every few days.
 pub const TRUST_ROOT_FRESH_SECS: i64 = 24 * 60 * 60;
-/// How long a repository that failed is not asked again while the kept copy will do, in seconds: a cycle every two minutes
-/// must not wait for a dead host each time.
+/// How long a repository that failed is not asked again while the kept copy will do, in seconds: a
+/// cycle every two minutes must not wait for a dead host each time.
 pub const TRUST_ROOT_RETRY_SECS: i64 = 10 * 60;
-/// Seconds that one refresh of a trust root may take, all requests together: a repository that drips holds a cycle no longer.
+/// Seconds that one refresh of a trust root may take, all requests together: a repository that
+/// drips holds a cycle no longer.
 pub const TRUST_ROOT_REFRESH_SECS_MAX: u64 = 60;
-/// Trust roots fetched through TUF that policies may name at once, in roots; as many copies are kept.
+/// Trust roots fetched through TUF that policies may name at once, in roots; as many copies are
+/// kept.
 pub const TRUST_ROOTS_MAX: usize = 64;
 /// Trust roots that are refreshed at the same time, in roots.
 pub const TRUST_ROOT_TASKS_MAX: usize = 8;
-/// Bytes of one kept copy of a trust root with all its metadata: hundreds of rotations at 10 KiB each.
+/// Bytes of one kept copy of a trust root with all its metadata: hundreds of rotations at 10 KiB
+/// each.
 pub const TRUST_ROOT_COPY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of one root of a TUF repository. python-tuf takes 512,000; Sigstore's has about 6,000.
 pub const TUF_ROOT_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of the timestamp of a TUF repository. python-tuf takes as many.
 pub const TUF_TIMESTAMP_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of the snapshot, or of one list of targets, of a TUF repository. Sigstore's have less than 20 KiB.
+/// Bytes of the snapshot, or of one list of targets, of a TUF repository. Sigstore's have less than
+/// 20 KiB.
 pub const TUF_METADATA_BYTES_MAX: usize = 1024 * 1024;
-/// Rotations of the root walked in one refresh, in roots; the next refresh goes on from there. Sigstore's had 16 in five years.
+/// Rotations of the root walked in one refresh, in roots; the next refresh goes on from there.
+/// Sigstore's had 16 in five years.
 pub const TUF_ROTATIONS_MAX: u32 = 32;
 /// Lists of targets visited to find one target, in roles.
 pub const TUF_DELEGATIONS_MAX: u32 = 8;

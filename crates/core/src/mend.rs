@@ -1,7 +1,8 @@
 //! What to do about a reason, in one sentence a person can act on. `doctor` prints it, and the
 //! reference lists it.
 //!
-//! Reasons that only describe (a tag that is not the newest, an image that is up to date) have none.
+//! Reasons that only describe (a tag that is not the newest, an image that is up to date) have
+//! none.
 
 use crate::reason::Reason;
 

@@ -1,4 +1,5 @@
-//! Git object names. gitformat-hash-function-transition(7): SHA-1 repositories have 40 hex characters, SHA-256 ones 64.
+//! Git object names. gitformat-hash-function-transition(7): SHA-1 repositories have 40 hex
+//! characters, SHA-256 ones 64.
 
 use std::fmt;
 use std::str::FromStr;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::limits::REPO_PATH_BYTES_MAX;
 
-/// A path inside a repository: relative, `/`-separated, normalised, and confined to the tree by construction.
+/// A path inside a repository: relative, `/`-separated, normalised, and confined to the tree by
+/// construction.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepoPath(Box<str>);
 
@@ -24,10 +25,12 @@ pub enum RepoPathError {
 }
 
 impl RepoPath {
-    /// Joins `path` to `base` and normalises the result. A `path` that begins with `/` starts at the root.
+    /// Joins `path` to `base` and normalises the result. A `path` that begins with `/` starts at
+    /// the root.
     ///
     /// # Errors
-    /// [`RepoPathError`]: the result leaves the repository, names `.git`, holds control characters or a backslash, or is empty.
+    /// [`RepoPathError`]: the result leaves the repository, names `.git`, holds control characters
+    /// or a backslash, or is empty.
     pub fn join(base: &str, path: &str) -> Result<Self, RepoPathError> {
         let shown = || path.chars().take(200).collect::<String>();
         let base = if path.starts_with('/') { "" } else { base };
@@ -75,7 +78,8 @@ impl fmt::Display for RepoPath {
     }
 }
 
-/// `.git` in any case, and the spellings that some file systems read as it. Git documentation, `core.protectNTFS`.
+/// `.git` in any case, and the spellings that some file systems read as it. Git documentation,
+/// `core.protectNTFS`.
 fn forbidden(component: &str) -> bool {
     let folded = component.trim_end_matches(['.', ' ']).to_ascii_lowercase();
     folded == ".git" || folded == "git~1" || component.chars().any(|c| c.is_control() || c == '\\')

@@ -1,6 +1,7 @@
 //! Reason ids: the one vocabulary of events, errors, status, documentation and tests.
 //!
-//! An id is kebab-case and stable for ever. Add one here, with the sentence the reference page shows.
+//! An id is kebab-case and stable for ever. Add one here, with the sentence the reference page
+//! shows.
 
 use std::fmt;
 use std::str::FromStr;

@@ -4,9 +4,11 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
-/// A secret. Neither `Debug` nor `Display` shows it, and its memory is overwritten when it is dropped.
+/// A secret. Neither `Debug` nor `Display` shows it, and its memory is overwritten when it is
+/// dropped.
 ///
-/// There is no `Serialize`, on purpose. [`Secret::expose`] is the only way in; a search for it lists every use.
+/// There is no `Serialize`, on purpose. [`Secret::expose`] is the only way in; a search for it
+/// lists every use.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T: Zeroize>(T);
 
@@ -34,7 +36,8 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
     }
 }
 
-/// Hides the user-info and the query of a URL, for messages. Texts that are no URL come back without what stands before `@`.
+/// Hides the user-info and the query of a URL, for messages. Texts that are no URL come back
+/// without what stands before `@`.
 #[must_use]
 pub fn masked_url(url: &str) -> String {
     let without_query = url.split_once('?').map_or(url, |(before, _)| before);

@@ -1,8 +1,10 @@
-//! Credentials, trust in servers, and how both reach Git without an argument or a URL that holds a secret.
+//! Credentials, trust in servers, and how both reach Git without an argument or a URL that holds a
+//! secret.
 //!
-//! HTTP: one `Authorization` header from `http.<url>.extraHeader`, which Git reads from its environment. Unlike a helper or a
-//! prompt it is sent with the first request, which saves a refused one a process. SSH: key and known hosts are files (0600)
-//! in a folder (0700) that ends with the [`crate::Repository`].
+//! HTTP: one `Authorization` header from `http.<url>.extraHeader`, which Git reads from its
+//! environment. Unlike a helper or a prompt it is sent with the first request, which saves a
+//! refused one a process. SSH: key and known hosts are files (0600) in a folder (0700) that ends
+//! with the [`crate::Repository`].
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -38,7 +40,8 @@ pub struct Remote {
     pub ca_pem: Option<String>,
     /// Client certificate and key, PEM.
     pub client_certificate: Option<(String, Secret<String>)>,
-    /// Neither TLS certificates nor SSH host keys are checked. Only an explicit setting of the user may say so.
+    /// Neither TLS certificates nor SSH host keys are checked. Only an explicit setting of the user
+    /// may say so.
     pub insecure: bool,
     /// Host keys that are trusted, in the format of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
     pub known_hosts: Option<String>,
@@ -114,7 +117,8 @@ impl Credential {
         }
     }
 
-    /// A text that differs when the credential differs, and tells nothing about it to who does not know `salt`.
+    /// A text that differs when the credential differs, and tells nothing about it to who does not
+    /// know `salt`.
     #[must_use]
     pub(crate) fn fingerprint(&self, url: &GitUrl, salt: &[u8]) -> String {
         let mut hash = Sha256::new();
@@ -292,7 +296,8 @@ fn system_roots() -> String {
     texts.next().unwrap_or_default()
 }
 
-/// Lays out key and known hosts, and the one command line that Git starts SSH with. It holds paths, no secrets.
+/// Lays out key and known hosts, and the one command line that Git starts SSH with. It holds paths,
+/// no secrets.
 fn ssh(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(), GitError> {
     let known = files.write(
         "known_hosts",

@@ -1,9 +1,12 @@
-//! The narrow way to the `git` program: what it may see, how long it may take, and what of its words gets out.
+//! The narrow way to the `git` program: what it may see, how long it may take, and what of its
+//! words gets out.
 //!
-//! A command gets an environment made here, never the caller's: no user or system configuration, no prompts, no hooks, one
-//! allowed protocol. Secrets travel in that environment alone (`GIT_CONFIG_VALUE_n`), which only the same user can read:
-//! not in arguments and not in URLs, which every user of the machine sees. What a command prints is bounded, and scrubbed
-//! of secrets before it can enter an error. A command whose future is dropped is killed with its whole process group.
+//! A command gets an environment made here, never the caller's: no user or system configuration, no
+//! prompts, no hooks, one allowed protocol. Secrets travel in that environment alone
+//! (`GIT_CONFIG_VALUE_n`), which only the same user can read: not in arguments and not in URLs,
+//! which every user of the machine sees. What a command prints is bounded, and scrubbed of secrets
+//! before it can enter an error. A command whose future is dropped is killed with its whole process
+//! group.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -105,8 +108,8 @@ impl Program {
     /// Runs a command to its end.
     ///
     /// # Errors
-    /// [`GitError::TimedOut`], [`GitError::Io`] when it cannot be started, [`GitError::Command`] when it prints too much.
-    /// A command that fails is no error here.
+    /// [`GitError::TimedOut`], [`GitError::Io`] when it cannot be started, [`GitError::Command`]
+    /// when it prints too much. A command that fails is no error here.
     pub(crate) async fn run(
         &self,
         folder: &Path,

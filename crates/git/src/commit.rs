@@ -1,4 +1,5 @@
-//! Commit objects: written byte for byte the same for the same input, and read back for history. gitformat-commit(5).
+//! Commit objects: written byte for byte the same for the same input, and read back for history.
+//! gitformat-commit(5).
 
 use jiff::Timestamp;
 use sealift_core::oid::{ObjectFormat, Oid};
@@ -74,7 +75,8 @@ pub(crate) fn encode(
     Ok(format!("{headers}{header} {signature}\n\n{message}").into_bytes())
 }
 
-/// A name or an address without what would end its field. Git's `ident.c` drops the same characters.
+/// A name or an address without what would end its field. Git's `ident.c` drops the same
+/// characters.
 fn plain(text: &str, otherwise: &str) -> String {
     let kept: String = text
         .chars()
@@ -88,7 +90,8 @@ fn plain(text: &str, otherwise: &str) -> String {
     }
 }
 
-/// Reads a commit object; `None` when its headers cannot be read. Texts that are not UTF-8 are read with replacements.
+/// Reads a commit object; `None` when its headers cannot be read. Texts that are not UTF-8 are read
+/// with replacements.
 pub(crate) fn decode(id: Oid, bytes: &[u8]) -> Option<CommitInfo> {
     let text = String::from_utf8_lossy(bytes);
     let (headers, message) = text

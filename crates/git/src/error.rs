@@ -10,7 +10,8 @@ use crate::branch::{BranchName, BranchNameError};
 use crate::sign::SignError;
 use crate::url::GitUrlError;
 
-/// A failure of reading from, preparing for or talking to a repository. URLs are masked, secrets are removed from texts.
+/// A failure of reading from, preparing for or talking to a repository. URLs are masked, secrets
+/// are removed from texts.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GitError {

@@ -1,8 +1,9 @@
 //! What the remote has: heads of branches, and the objects behind them.
 //!
-//! A listing comes first and decides: a branch that it does not name is missing, which no failure can be mistaken for. Then
-//! commits that are not here are fetched by id, one commit deep and without blobs; blobs that matter follow in one go.
-//! Over HTTP this goes without a process ([`crate::smart`]); for SSH, files and older servers the `git` program does it.
+//! A listing comes first and decides: a branch that it does not name is missing, which no failure
+//! can be mistaken for. Then commits that are not here are fetched by id, one commit deep and
+//! without blobs; blobs that matter follow in one go. Over HTTP this goes without a process
+//! ([`crate::smart`]); for SSH, files and older servers the `git` program does it.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,8 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// The branch that the remote's `HEAD` names; `None` when the repository is empty or does not say.
+    /// The branch that the remote's `HEAD` names; `None` when the repository is empty or does not
+    /// say.
     #[must_use]
     pub const fn default_branch(&self) -> Option<&BranchName> {
         self.default_branch.as_ref()
@@ -54,13 +56,15 @@ impl Heads {
 }
 
 impl Repository {
-    /// Asks the remote where `branches` are (`None`: its default branch) and fetches what is not here.
+    /// Asks the remote where `branches` are (`None`: its default branch) and fetches what is not
+    /// here.
     ///
-    /// When nothing moved this is one listing. A branch that does not exist is no error here, see [`Heads::head`].
+    /// When nothing moved this is one listing. A branch that does not exist is no error here, see
+    /// [`Heads::head`].
     ///
     /// # Errors
-    /// [`GitError::Unreachable`], [`GitError::Unauthorized`], [`GitError::NotFound`], [`GitError::HostKeyUnknown`],
-    /// [`GitError::TimedOut`], [`GitError::Io`].
+    /// [`GitError::Unreachable`], [`GitError::Unauthorized`], [`GitError::NotFound`],
+    /// [`GitError::HostKeyUnknown`], [`GitError::TimedOut`], [`GitError::Io`].
     pub async fn fetch(&mut self, branches: &[Option<BranchName>]) -> Result<Heads, GitError> {
         let named: Vec<String> = branches
             .iter()
@@ -74,7 +78,8 @@ impl Repository {
             return Ok(heads);
         };
         self.require_format(format)?;
-        // What the cache remembers is not looked at again: a remote that did not move costs no process at all.
+        // What the cache remembers is not looked at again: a remote that did not move costs no
+        // process at all.
         let remembered = self.remembered()?;
         let new = heads
             .heads
@@ -129,7 +134,8 @@ impl Repository {
             Err(Trouble::Unsupported) => self.smart = None,
         }
         let listed = self.list_by_program(names).await?;
-        // The program reads what we could not, and not because of another object format: so it will be tomorrow.
+        // The program reads what we could not, and not because of another object format: so it will
+        // be tomorrow.
         if listed
             .iter()
             .any(|reference| reference.oid.format() == self.format)
@@ -160,7 +166,8 @@ impl Repository {
     /// Fetches objects by name, in one go: blobs, or trees that an earlier look back left out.
     pub(crate) async fn fetch_objects(&mut self, oids: &[Oid]) -> Result<(), GitError> {
         if let Some(smart) = &self.smart {
-            // Nothing is said to be here: the server would leave out what the commits that are here might hold.
+            // Nothing is said to be here: the server would leave out what the commits that are here
+            // might hold.
             let want = Want {
                 oids: oids.to_vec(),
                 filter: "blob:none",

@@ -11,7 +11,8 @@ use crate::objects::{Kind, Object};
 use crate::repository::Repository;
 
 impl Repository {
-    /// The last `commits_max` commits at and before `head`, nearest first. Trees and blobs are not fetched.
+    /// The last `commits_max` commits at and before `head`, nearest first. Trees and blobs are not
+    /// fetched.
     ///
     /// # Errors
     /// Those of a fetch; [`GitError::ObjectMissing`] when `head` is no commit there.

@@ -1,8 +1,9 @@
 //! Git: plans in, commits out.
 //!
-//! A [`Repository`] is a bare, partial copy of a remote in the state folder. Heads are listed, trees and the few blobs that
-//! matter are read as objects, new objects are made in memory, and one push moves the branch by compare-and-swap. There is no
-//! checkout, and the only way to push anything is a [`sealift_write::Plan`]. Not here: images, policy, YAML.
+//! A [`Repository`] is a bare, partial copy of a remote in the state folder. Heads are listed,
+//! trees and the few blobs that matter are read as objects, new objects are made in memory, and one
+//! push moves the branch by compare-and-swap. There is no checkout, and the only way to push
+//! anything is a [`sealift_write::Plan`]. Not here: images, policy, YAML.
 //!
 //! ```text
 //! Repositories::open ─▶ Repository::fetch ─▶ Heads ─▶ read ─▶ files

@@ -1,7 +1,9 @@
-//! Git objects: reading them through one `git cat-file --batch`, and the formats of trees and commits.
+//! Git objects: reading them through one `git cat-file --batch`, and the formats of trees and
+//! commits.
 //!
-//! git-cat-file(1), "BATCH OUTPUT"; gitformat-tree: `mode SP name NUL oid` each. Names are bytes: a sibling whose name is not
-//! UTF-8 is kept as it is. The process never fetches: an object that is not here is an answer, [`Object::Missing`].
+//! git-cat-file(1), "BATCH OUTPUT"; gitformat-tree: `mode SP name NUL oid` each. Names are bytes: a
+//! sibling whose name is not UTF-8 is kept as it is. The process never fetches: an object that is
+//! not here is an answer, [`Object::Missing`].
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -229,7 +231,8 @@ pub(crate) fn entries(format: ObjectFormat, tree: &[u8]) -> Entries<'_> {
     Entries { rest: tree, format }
 }
 
-/// Entries of a tree; ends after the first that cannot be read, which is an error of the rule it breaks.
+/// Entries of a tree; ends after the first that cannot be read, which is an error of the rule it
+/// breaks.
 pub(crate) struct Entries<'a> {
     rest: &'a [u8],
     format: ObjectFormat,

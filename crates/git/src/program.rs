@@ -89,7 +89,8 @@ impl Repository {
         for oid in oids {
             let _ = writeln!(references, "{oid}");
         }
-        // Without this the commits that are here would be offered as common, and the server would leave things out.
+        // Without this the commits that are here would be offered as common, and the server would
+        // leave things out.
         let quiet = ["-c", "fetch.negotiationAlgorithm=noop"];
         self.fetch_by_program(&quiet, &["--filter=blob:none"], &references)
             .await

@@ -1,13 +1,15 @@
 //! Git's wire protocol as bytes in, values out. Pure: whoever carries the bytes is elsewhere.
 //!
-//! gitprotocol-common(5), "pkt-line Format"; gitprotocol-v2(5), `ls-refs` and `fetch`; gitprotocol-pack(5), "Pushing Data To
-//! a Server". Answers come from strangers: what does not follow the format is [`Malformed`], never a panic.
+//! gitprotocol-common(5), "pkt-line Format"; gitprotocol-v2(5), `ls-refs` and `fetch`;
+//! gitprotocol-pack(5), "Pushing Data To a Server". Answers come from strangers: what does not
+//! follow the format is [`Malformed`], never a panic.
 
 use std::fmt::Write as _;
 
 use sealift_core::oid::{ObjectFormat, Oid};
 
-/// An answer that does not follow the protocol: another version of it, another service, or an attack.
+/// An answer that does not follow the protocol: another version of it, another service, or an
+/// attack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Malformed {
     /// It is not what was asked for.
@@ -108,7 +110,8 @@ impl Writer {
 
     fn command(&mut self, command: &str, format: ObjectFormat) -> &mut Self {
         self.line(&format!("command={command}")).line(AGENT);
-        // SHA-1 goes without saying, and servers that know no other name for it may not know this line.
+        // SHA-1 goes without saying, and servers that know no other name for it may not know this
+        // line.
         if format != ObjectFormat::Sha1 {
             self.line(&format!("object-format={}", format.name()));
         }

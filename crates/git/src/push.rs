@@ -1,7 +1,9 @@
-//! From a plan to commits on the remote's branch: prepared here whole, then sent as one compare-and-swap.
+//! From a plan to commits on the remote's branch: prepared here whole, then sent as one
+//! compare-and-swap.
 //!
-//! [`Repository::prepare`] makes every object in memory, so the ids are known, and can be recorded, before anything is sent.
-//! [`Repository::push`] moves the branch from exactly the commit that the plan expects, or gives the plan back.
+//! [`Repository::prepare`] makes every object in memory, so the ids are known, and can be recorded,
+//! before anything is sent. [`Repository::push`] moves the branch from exactly the commit that the
+//! plan expects, or gives the plan back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -146,11 +148,12 @@ impl PushFailure {
 }
 
 impl Repository {
-    /// Makes the blobs, trees and commits of `plan` in memory, on its base. Nothing is written or sent.
+    /// Makes the blobs, trees and commits of `plan` in memory, on its base. Nothing is written or
+    /// sent.
     ///
     /// # Errors
-    /// Gives the plan back with [`GitError::BaseChanged`], [`GitError::NotAFile`], [`GitError::Signing`],
-    /// [`GitError::BranchName`], or what reading the base met.
+    /// Gives the plan back with [`GitError::BaseChanged`], [`GitError::NotAFile`],
+    /// [`GitError::Signing`], [`GitError::BranchName`], or what reading the base met.
     pub async fn prepare(
         &mut self,
         plan: Plan,
@@ -212,10 +215,12 @@ impl Repository {
         Ok((branch, ids, pack))
     }
 
-    /// Sends prepared commits: the branch moves from the expected commit to the new one, or nothing happens.
+    /// Sends prepared commits: the branch moves from the expected commit to the new one, or nothing
+    /// happens.
     ///
     /// # Errors
-    /// Gives the plan back with the [`PushFailure`]. After [`PushFailure::Unknown`] the caller must look at the remote.
+    /// Gives the plan back with the [`PushFailure`]. After [`PushFailure::Unknown`] the caller must
+    /// look at the remote.
     pub async fn push(&mut self, prepared: Prepared) -> Result<Pushed, PushError> {
         let head = prepared.head();
         let Prepared {
@@ -306,7 +311,8 @@ impl Repository {
         );
     }
 
-    /// The commits are on the remote already, so a failure to keep them costs the next cycle one fetch, no more.
+    /// The commits are on the remote already, so a failure to keep them costs the next cycle one
+    /// fetch, no more.
     fn kept(&self, branch: &BranchName, kept: Result<(), GitError>) {
         if let Err(error) = kept {
             tracing::warn!(

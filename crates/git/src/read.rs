@@ -1,4 +1,5 @@
-//! Reading files of a commit: the trees on the way, then only the blobs that are wanted, missing ones fetched in one go.
+//! Reading files of a commit: the trees on the way, then only the blobs that are wanted, missing
+//! ones fetched in one go.
 //!
 //! Nothing is followed: a symbolic link or a submodule anywhere on a path is an answer of its own.
 
@@ -85,7 +86,8 @@ impl Repository {
     /// Reads `paths` of a commit that [`Repository::fetch`] brought.
     ///
     /// # Errors
-    /// [`GitError::ObjectMissing`], [`GitError::ObjectMalformed`], and those of a fetch, when blobs have to be fetched.
+    /// [`GitError::ObjectMissing`], [`GitError::ObjectMalformed`], and those of a fetch, when blobs
+    /// have to be fetched.
     pub async fn read(
         &mut self,
         commit: Oid,
@@ -109,7 +111,8 @@ impl Repository {
     /// All files below `folder` (`None`: the root), in order; links and submodules are left out.
     ///
     /// # Errors
-    /// [`GitError::TooManyFiles`], and those of [`Repository::read`]. A folder that does not exist holds nothing.
+    /// [`GitError::TooManyFiles`], and those of [`Repository::read`]. A folder that does not exist
+    /// holds nothing.
     pub async fn list_files(
         &mut self,
         commit: Oid,

@@ -1,7 +1,9 @@
-//! Cached repositories: one bare, partial repository a remote and credential, in a folder that one process holds at a time.
+//! Cached repositories: one bare, partial repository a remote and credential, in a folder that one
+//! process holds at a time.
 //!
-//! The cache is only a cache. It is thrown away when its object format is another one, when it holds too many packs, or when
-//! it is damaged; a crash at any moment leaves at most lock files and half packs, which the next opening removes.
+//! The cache is only a cache. It is thrown away when its object format is another one, when it
+//! holds too many packs, or when it is damaged; a crash at any moment leaves at most lock files and
+//! half packs, which the next opening removes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -91,13 +93,16 @@ impl Repositories {
         self.program.started.load(Ordering::Relaxed)
     }
 
-    /// Opens the cached repository of `remote`, or makes an empty one. Nothing is asked of the remote yet.
+    /// Opens the cached repository of `remote`, or makes an empty one. Nothing is asked of the
+    /// remote yet.
     ///
-    /// Waits while the same remote is open in this process with the same credential, so one task must not open it twice.
+    /// Waits while the same remote is open in this process with the same credential, so one task
+    /// must not open it twice.
     ///
     /// # Errors
-    /// [`GitError::LocalForbidden`], [`GitError::PlaintextForbidden`], [`GitError::CredentialMismatch`],
-    /// [`GitError::HostKeyUnknown`] (no known hosts), [`GitError::Locked`], [`GitError::Io`].
+    /// [`GitError::LocalForbidden`], [`GitError::PlaintextForbidden`],
+    /// [`GitError::CredentialMismatch`], [`GitError::HostKeyUnknown`] (no known hosts),
+    /// [`GitError::Locked`], [`GitError::Io`].
     pub async fn open(&self, remote: &Remote) -> Result<Repository, GitError> {
         let name = remote.credential.fingerprint(&remote.url, &self.salt);
         let turn = {
@@ -133,7 +138,8 @@ impl Repositories {
     }
 }
 
-/// One open repository. Dropping it ends its processes, removes its key files, and lets the next one in.
+/// One open repository. Dropping it ends its processes, removes its key files, and lets the next
+/// one in.
 pub struct Repository {
     /// Masked.
     pub(crate) url: String,
@@ -232,7 +238,8 @@ impl Repository {
 /// Marks a remote whose server does not speak version 2 of the protocol.
 const PLAIN_PROTOCOL: &str = "plain-protocol";
 
-/// Whether the mark is there and not too old: servers are upgraded, and one bad answer is not for ever.
+/// Whether the mark is there and not too old: servers are upgraded, and one bad answer is not for
+/// ever.
 fn is_fresh(mark: &Path) -> bool {
     let modified = fs::metadata(mark).and_then(|metadata| metadata.modified());
     let age = modified.ok().and_then(|modified| modified.elapsed().ok());
@@ -255,7 +262,8 @@ fn make_folder(path: &Path) -> Result<(), GitError> {
     made.map_err(|source| failed("make the folder", path, source))
 }
 
-/// A held lock file. Unlocked by name of the act, not by closing: a child that was just forked has it open, too.
+/// A held lock file. Unlocked by name of the act, not by closing: a child that was just forked has
+/// it open, too.
 struct Lock(File);
 
 impl Drop for Lock {
@@ -282,7 +290,8 @@ fn lock(folder: &Path) -> Result<Lock, GitError> {
     }
 }
 
-/// Removes what a killed process left: key files, lock files of Git, half packs. The lock is held, so nobody uses them.
+/// Removes what a killed process left: key files, lock files of Git, half packs. The lock is held,
+/// so nobody uses them.
 fn remove_leftovers(folder: &Path) -> Result<(), GitError> {
     for entry in fs::read_dir(folder)
         .map_err(|source| failed("read", folder, source))?

@@ -1,7 +1,8 @@
-//! What a reader of a repository may name: a branch, a tag, or a commit by its full id. gitrevisions(7), a small part of it.
+//! What a reader of a repository may name: a branch, a tag, or a commit by its full id.
+//! gitrevisions(7), a small part of it.
 //!
-//! Only for reading: what is pushed to is always a branch. Names come from people, so nothing is guessed: a name that is both
-//! a branch and a tag is an error that says how to write either.
+//! Only for reading: what is pushed to is always a branch. Names come from people, so nothing is
+//! guessed: a name that is both a branch and a tag is an error that says how to write either.
 
 use std::fmt;
 use std::str::FromStr;
@@ -59,13 +60,16 @@ impl fmt::Display for Revision {
 type Found = (Oid, Oid);
 
 impl Repository {
-    /// Finds the commit that `revision` names (`None`: what `HEAD` names), and fetches it unless it is here.
+    /// Finds the commit that `revision` names (`None`: what `HEAD` names), and fetches it unless it
+    /// is here.
     ///
-    /// A commit by its id is not looked up: it is fetched by that id, one commit deep, and not at all when it is here.
+    /// A commit by its id is not looked up: it is fetched by that id, one commit deep, and not at
+    /// all when it is here.
     ///
     /// # Errors
-    /// [`GitError::RevisionMissing`], [`GitError::RevisionAmbiguous`], [`GitError::CommitUnavailable`],
-    /// [`GitError::BranchMissing`] (no `HEAD`), and those of [`Repository::fetch`].
+    /// [`GitError::RevisionMissing`], [`GitError::RevisionAmbiguous`],
+    /// [`GitError::CommitUnavailable`], [`GitError::BranchMissing`] (no `HEAD`), and those of
+    /// [`Repository::fetch`].
     pub async fn fetch_revision(&mut self, revision: Option<&Revision>) -> Result<Oid, GitError> {
         let Some(revision) = revision else {
             let heads = self.fetch(&[None]).await?;
@@ -108,7 +112,8 @@ impl Repository {
     }
 }
 
-/// Texts of Git's server and client for an id that is not there, or that is not given by id: upload-pack.c, fetch-pack.c.
+/// Texts of Git's server and client for an id that is not there, or that is not given by id:
+/// upload-pack.c, fetch-pack.c.
 const NOT_GIVEN: &[&str] = &["not our ref", "unadvertised object", "no such remote ref"];
 
 fn not_given(error: GitError, revision: &Revision) -> GitError {

@@ -1,7 +1,7 @@
 //! Commit signatures, made in this process: no key ring, no agent, no key file.
 //!
-//! A key that cannot sign is an error, never a commit without signature. What is signed is the whole commit object without
-//! its signature header; gitformat-signature(5).
+//! A key that cannot sign is an error, never a commit without signature. What is signed is the
+//! whole commit object without its signature header; gitformat-signature(5).
 
 mod openpgp;
 mod ssh;
@@ -19,7 +19,8 @@ enum Key {
     OpenPgp(Box<openpgp::OpenPgpSigner>),
 }
 
-/// Why a key cannot sign. Texts of libraries are kept: they name formats and algorithms, never key material.
+/// Why a key cannot sign. Texts of libraries are kept: they name formats and algorithms, never key
+/// material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignError {
@@ -50,7 +51,8 @@ pub enum SignError {
 }
 
 impl Signer {
-    /// A signer from an OpenSSH private key (`-----BEGIN OPENSSH PRIVATE KEY-----`) without passphrase.
+    /// A signer from an OpenSSH private key (`-----BEGIN OPENSSH PRIVATE KEY-----`) without
+    /// passphrase.
     ///
     /// # Errors
     /// [`SignError`]: unreadable, encrypted, or of a kind that cannot sign.
@@ -58,7 +60,8 @@ impl Signer {
         ssh::SshSigner::read(key).map(|signer| Self(Key::Ssh(Box::new(signer))))
     }
 
-    /// A signer from an armored OpenPGP secret key. The newest subkey that may sign does, else the primary key.
+    /// A signer from an armored OpenPGP secret key. The newest subkey that may sign does, else the
+    /// primary key.
     ///
     /// # Errors
     /// [`SignError`]: unreadable, locked with another passphrase, or without a part that may sign.

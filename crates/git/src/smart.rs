@@ -1,8 +1,9 @@
 //! Smart HTTP without a process: the protocol's requests over the program's one HTTP client.
 //!
-//! gitprotocol-http(5). A listing is one request: protocol version 2 has no state, so its advertisement need not be asked for
-//! first. A server that does not know version 2, or answers anything else that Git might make sense of, is
-//! [`Trouble::Unsupported`]: then the `git` program takes over. What says something of the repository or the credentials is final.
+//! gitprotocol-http(5). A listing is one request: protocol version 2 has no state, so its
+//! advertisement need not be asked for first. A server that does not know version 2, or answers
+//! anything else that Git might make sense of, is [`Trouble::Unsupported`]: then the `git` program
+//! takes over. What says something of the repository or the credentials is final.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -53,7 +54,8 @@ pub(crate) enum PushTrouble {
 }
 
 impl Smart {
-    /// A way to `remote`; `None` when it needs what only the program can: a proxy of its own, a client certificate.
+    /// A way to `remote`; `None` when it needs what only the program can: a proxy of its own, a
+    /// client certificate.
     pub(crate) fn new(remote: &Remote, net: &Net) -> Result<Option<Self>, GitError> {
         let url = &remote.url;
         let http = matches!(url.scheme(), Scheme::Http | Scheme::Https);

@@ -1,4 +1,5 @@
-//! The cache on the disk: packs, boundaries of what was fetched, and which heads are here with their trees.
+//! The cache on the disk: packs, boundaries of what was fetched, and which heads are here with
+//! their trees.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -18,7 +19,8 @@ use crate::repository::{Repository, failed};
 const REFERENCES: &str = "refs/cache";
 
 impl Repository {
-    /// Stores a pack that a server sent: its objects are checked, and what they lack is promised by the remote.
+    /// Stores a pack that a server sent: its objects are checked, and what they lack is promised by
+    /// the remote.
     pub(crate) async fn store_fetched(&self, pack: &[u8]) -> Result<(), GitError> {
         let promisor = ["-c", "remote.origin.promisor=true"];
         let index = [
@@ -117,7 +119,8 @@ pub(crate) fn cached_reference(branch: &BranchName) -> String {
     cached_name(branch.as_str())
 }
 
-/// Where the cache remembers what has this name. It is hashed: names that come and go can exclude each other as files.
+/// Where the cache remembers what has this name. It is hashed: names that come and go can exclude
+/// each other as files.
 pub(crate) fn cached_name(name: &str) -> String {
     let mut reference = format!("{REFERENCES}/");
     for byte in Sha256::digest(name).iter().take(16) {

@@ -1,4 +1,5 @@
-//! Rewriting trees: from a base tree and new files to new trees, every other entry kept byte for byte.
+//! Rewriting trees: from a base tree and new files to new trees, every other entry kept byte for
+//! byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +33,8 @@ pub(crate) enum RewriteError {
     TreeUnknown(Oid),
     /// A base tree that cannot be parsed.
     Malformed(Oid, &'static str),
-    /// An entry is neither a file nor absent where a file is written, or not a folder where one is walked through.
+    /// An entry is neither a file nor absent where a file is written, or not a folder where one is
+    /// walked through.
     InTheWay(String),
 }
 

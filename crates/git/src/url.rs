@@ -1,7 +1,9 @@
-//! Repository URLs: one parser for `https://`, `http://`, `ssh://`, `user@host:path`, `file://` and local paths.
+//! Repository URLs: one parser for `https://`, `http://`, `ssh://`, `user@host:path`, `file://` and
+//! local paths.
 //!
-//! git-fetch(1), "GIT URLS". A parsed URL cannot be read as an option by Git or SSH, holds no control characters, and keeps
-//! a password out of everything that is printed or passed on. Transport helpers (`ext::…`) do not parse.
+//! git-fetch(1), "GIT URLS". A parsed URL cannot be read as an option by Git or SSH, holds no
+//! control characters, and keeps a password out of everything that is printed or passed on.
+//! Transport helpers (`ext::…`) do not parse.
 
 use std::fmt;
 
@@ -71,8 +73,8 @@ impl GitUrl {
     /// Reads a URL as users write it into an Application.
     ///
     /// # Errors
-    /// [`GitUrlError`]: another scheme or a transport helper, no host, a part that begins with `-`, control characters,
-    /// or more than [`GIT_URL_BYTES_MAX`] bytes.
+    /// [`GitUrlError`]: another scheme or a transport helper, no host, a part that begins with `-`,
+    /// control characters, or more than [`GIT_URL_BYTES_MAX`] bytes.
     pub fn parse(text: &str) -> Result<Self, GitUrlError> {
         let text = text.trim();
         parse(text).map_err(|rule| GitUrlError {
@@ -99,7 +101,8 @@ impl GitUrl {
         self.password.as_ref()
     }
 
-    /// The host in lower case, without port; empty for local paths. IPv6 addresses stand in brackets.
+    /// The host in lower case, without port; empty for local paths. IPv6 addresses stand in
+    /// brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -117,7 +120,8 @@ impl GitUrl {
         &self.path
     }
 
-    /// What Git gets: the URL without any password, and over HTTP without the user, who stands in a header.
+    /// What Git gets: the URL without any password, and over HTTP without the user, who stands in a
+    /// header.
     #[must_use]
     pub fn for_git(&self) -> String {
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -200,7 +204,8 @@ impl fmt::Debug for GitUrl {
     }
 }
 
-/// The user of an SSH URL in either spelling, by Argo CD's rule: `[ssh://]user@rest` where `user` holds no `/` or `:`.
+/// The user of an SSH URL in either spelling, by Argo CD's rule: `[ssh://]user@rest` where `user`
+/// holds no `/` or `:`.
 ///
 /// `None`: not an SSH URL in Argo CD's eyes. The user may be empty.
 #[must_use]
@@ -217,7 +222,8 @@ pub fn argo_is_https(text: &str) -> bool {
     text.starts_with("https://")
 }
 
-/// Argo CD's text for comparing repository URLs, by which it finds repositories and credential templates.
+/// Argo CD's text for comparing repository URLs, by which it finds repositories and credential
+/// templates.
 ///
 /// Lower case, no final `.git`, no `ssh://`, the first `:` of `user@host:path` a `/`.
 #[must_use]

@@ -1,7 +1,8 @@
 //! What a server's answer to a push means. Pure.
 //!
-//! git-push(1), "OUTPUT": with `--porcelain` one line a reference, `flag TAB from:to TAB summary (reason)`. What forges say is
-//! in their own words; the words looked for are listed with where they come from.
+//! git-push(1), "OUTPUT": with `--porcelain` one line a reference, `flag TAB from:to TAB summary
+//! (reason)`. What forges say is in their own words; the words looked for are listed with where
+//! they come from.
 
 /// Why a reference was not updated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub(crate) fn classify(success: bool, report: &str, said: &str) -> Option<Reject
     if accepted && success {
         return None;
     }
-    // The server's sentences stand on the error channel as `remote: …`, the rule in the report's brackets.
+    // The server's sentences stand on the error channel as `remote: …`, the rule in the report's
+    // brackets.
     let message = format!(
         "{}\n{}",
         line.trim_start_matches('!').trim(),
@@ -35,7 +37,8 @@ pub(crate) fn classify(success: bool, report: &str, said: &str) -> Option<Reject
     if accepted || line.contains("[remote failure]") {
         return Some(Rejection::NoReport);
     }
-    // No branch of the remote is known here any more, so the program wanted to send the base, whose blobs are not here.
+    // No branch of the remote is known here any more, so the program wanted to send the base, whose
+    // blobs are not here.
     if said.contains("eof before pack header") {
         return Some(Rejection::Moved);
     }
@@ -59,7 +62,8 @@ fn judged(message: String) -> Rejection {
     }
 }
 
-/// The lines that the server wrote, without the mark that Git puts before them and without advertisements.
+/// The lines that the server wrote, without the mark that Git puts before them and without
+/// advertisements.
 fn remote_lines(said: &str) -> String {
     let lines = said.lines().filter_map(|line| line.strip_prefix("remote:"));
     let lines: Vec<&str> = lines

@@ -1,7 +1,8 @@
-//! The pace of one origin: a rate, a burst, pauses that the server asked for, and rest while it is down.
+//! The pace of one origin: a rate, a burst, pauses that the server asked for, and rest while it is
+//! down.
 //!
-//! Pure: time is an argument. A virtual schedule (GCRA) instead of a counter: a request learns at once
-//! when its turn is.
+//! Pure: time is an argument. A virtual schedule (GCRA) instead of a counter: a request learns at
+//! once when its turn is.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -46,7 +47,8 @@ impl Bucket {
             .map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
-    /// Notes whether a request, after all tries, had an answer. After [`limits::ORIGIN_FAILURES_MAX`] without one in a row the origin counts as down for
+    /// Notes whether a request, after all tries, had an answer. After
+    /// [`limits::ORIGIN_FAILURES_MAX`] without one in a row the origin counts as down for
     /// [`limits::ORIGIN_DOWN_MS`], and then again after one more.
     pub(crate) fn note(&mut self, answered: bool, now: Instant) {
         if answered {
@@ -64,8 +66,8 @@ impl Bucket {
         self.down_until.is_some_and(|until| now < until)
     }
 
-    /// Takes the next place in the schedule. A caller that gives up leaves its place empty, which only
-    /// makes the pace slower.
+    /// Takes the next place in the schedule. A caller that gives up leaves its place empty, which
+    /// only makes the pace slower.
     pub(crate) fn reserve(&mut self, now: Instant) -> Instant {
         let Some(interval) = self.interval else {
             return now;

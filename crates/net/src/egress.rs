@@ -1,8 +1,8 @@
 //! Where requests may not go: link-local and metadata addresses.
 //!
-//! Registry URLs, token realms and redirects come from strangers. The rule is checked on the address
-//! that is connected to, inside the resolver, so a name that resolves differently a moment later
-//! gains nothing. RFC 3927, RFC 4291; metadata addresses as the clouds document them.
+//! Registry URLs, token realms and redirects come from strangers. The rule is checked on the
+//! address that is connected to, inside the resolver, so a name that resolves differently a moment
+//! later gains nothing. RFC 3927, RFC 4291; metadata addresses as the clouds document them.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,8 +26,8 @@ pub(crate) struct EgressRefused {
 }
 
 impl Egress {
-    /// Allows `addresses` although they are link-local. Only literal addresses can be allowed: a name
-    /// would allow whatever it resolves to.
+    /// Allows `addresses` although they are link-local. Only literal addresses can be allowed: a
+    /// name would allow whatever it resolves to.
     #[must_use]
     pub fn allowing(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         Self {

@@ -69,7 +69,8 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// Makes clients; holds what they share: settings, counters, the pace of every origin, connection pools.
+/// Makes clients; holds what they share: settings, counters, the pace of every origin, connection
+/// pools.
 #[derive(Clone)]
 pub struct Net {
     shared: Arc<Shared>,
@@ -87,7 +88,8 @@ struct Shared {
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
-    // Two pools: loading the system's roots takes milliseconds and a megabyte that plain HTTP does not need.
+    // Two pools: loading the system's roots takes milliseconds and a megabyte that plain HTTP does
+    // not need.
     plain: reqwest::Client,
     tls: Arc<OnceLock<reqwest::Client>>,
     settings: Arc<Tls>,
@@ -177,7 +179,8 @@ impl Net {
     /// A client that trusts what `tls` says; equal settings give clients over the same connections.
     ///
     /// # Errors
-    /// [`NetError::Setup`] when a CA text cannot be read. There is no fall back to the system's roots.
+    /// [`NetError::Setup`] when a CA text cannot be read. There is no fall back to the system's
+    /// roots.
     pub fn client(&self, tls: &Tls) -> Result<Client, NetError> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = pools.get(tls) {
@@ -415,8 +418,8 @@ fn wire(request: &Request, hop: &Hop) -> reqwest::Request {
     wire
 }
 
-/// Reads to the end, or refuses as soon as the limit is passed. Of an error only the beginning is read: its
-/// status says enough, whatever its body does.
+/// Reads to the end, or refuses as soon as the limit is passed. Of an error only the beginning is
+/// read: its status says enough, whatever its body does.
 async fn read_body(
     mut answer: reqwest::Response,
     request: &Request,

@@ -1,4 +1,5 @@
-//! The pace of every origin, shared by all clients of the process: one bucket and a bound on requests in flight.
+//! The pace of every origin, shared by all clients of the process: one bucket and a bound on
+//! requests in flight.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -36,8 +37,8 @@ impl Paces {
             return Arc::clone(pace);
         }
         if origins.len() >= limits::ORIGINS_MAX {
-            // Redirects name origins; a stranger must not grow this for ever. Those in use stay, and
-            // those with a limit, which the operator named.
+            // Redirects name origins; a stranger must not grow this for ever. Those in use stay,
+            // and those with a limit, which the operator named.
             origins.retain(|_, pace| {
                 Arc::strong_count(pace) > 1 || pace.with(|bucket| bucket.is_limited())
             });
@@ -72,8 +73,8 @@ impl Pace {
     /// Waits for a turn. Dropping the future gives the turn up.
     ///
     /// # Errors
-    /// [`NetError::RateLimited`] when the server wants a longer pause than `pause_wait_max`, [`NetError::Down`] when it has not answered
-    /// for some time.
+    /// [`NetError::RateLimited`] when the server wants a longer pause than `pause_wait_max`,
+    /// [`NetError::Down`] when it has not answered for some time.
     pub(crate) async fn turn(
         &self,
         pause_wait_max: Duration,

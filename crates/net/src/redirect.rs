@@ -28,8 +28,8 @@ pub fn same_origin(left: &Url, right: &Url) -> bool {
 /// Credentials stay behind as soon as scheme, host or port change, and do not come back.
 ///
 /// # Errors
-/// [`NetError::InsecureRedirect`] below TLS, [`NetError::RedirectRefused`] for all that is no usable URL or
-/// leads from elsewhere to this machine.
+/// [`NetError::InsecureRedirect`] below TLS, [`NetError::RedirectRefused`] for all that is no
+/// usable URL or leads from elsewhere to this machine.
 pub(crate) fn next_hop(from: &Hop, location: &[u8]) -> Result<Hop, NetError> {
     let refused = |why| NetError::RedirectRefused {
         from: masked_url(from.url.as_str()),

@@ -1,7 +1,7 @@
 //! When to ask again, and how long a server wants to be left alone.
 //!
-//! RFC 9110, section 10.2.3 (`Retry-After`); draft-ietf-httpapi-ratelimit-headers (older fields, as Docker
-//! Hub sends them: `ratelimit-remaining: 0;w=21600`); full jitter against herds.
+//! RFC 9110, section 10.2.3 (`Retry-After`); draft-ietf-httpapi-ratelimit-headers (older fields, as
+//! Docker Hub sends them: `ratelimit-remaining: 0;w=21600`); full jitter against herds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Whom a TLS connection believes: the system's roots, extra ones, or (where the settings say so) anyone.
+//! Whom a TLS connection believes: the system's roots, extra ones, or (where the settings say so)
+//! anyone.
 
 use reqwest::Certificate;
 
@@ -17,7 +18,8 @@ impl Tls {
     /// The extra roots, parsed.
     ///
     /// # Errors
-    /// [`NetError::Setup`] when a text holds no readable certificate: never a fall back to the system's roots.
+    /// [`NetError::Setup`] when a text holds no readable certificate: never a fall back to the
+    /// system's roots.
     pub(crate) fn certificates(&self) -> Result<Vec<Certificate>, NetError> {
         let mut certificates = Vec::new();
         for (index, pem) in self.extra_roots_pem.iter().enumerate() {

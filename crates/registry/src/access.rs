@@ -13,12 +13,13 @@ pub type LoginFuture<'a> =
 
 /// A source of credentials, supplied by the program.
 pub trait Credentials: Send + Sync {
-    /// Names the source, not the secret (`env:TOKEN`, `pullsecret:apps/hub`). What was read on behalf of one id
-    /// is shown to askers of the same id only, and the id is written to the cache on disk.
+    /// Names the source, not the secret (`env:TOKEN`, `pullsecret:apps/hub`). What was read on
+    /// behalf of one id is shown to askers of the same id only, and the id is written to the cache
+    /// on disk.
     fn id(&self) -> &str;
 
-    /// The login; `None` asks anonymously. With `refresh` the registry has just refused the last one: read it
-    /// from its source again.
+    /// The login; `None` asks anonymously. With `refresh` the registry has just refused the last
+    /// one: read it from its source again.
     ///
     /// # Errors
     /// Why the source cannot be read. The request then fails; it is never sent anonymously instead.

@@ -1,4 +1,5 @@
-//! `WWW-Authenticate`: lists of challenges, several on a line and on several lines. RFC 9110, section 11.6.1.
+//! `WWW-Authenticate`: lists of challenges, several on a line and on several lines. RFC 9110,
+//! section 11.6.1.
 //!
 //! Pure, over hostile text: work is linear, nothing is indexed past its end.
 
@@ -15,7 +16,8 @@ pub struct Challenge {
     pub parameters: BTreeMap<String, String>,
 }
 
-/// Reads every challenge of `lines`, in order. A challenge with an unreadable parameter keeps those before it, and ends its line.
+/// Reads every challenge of `lines`, in order. A challenge with an unreadable parameter keeps those
+/// before it, and ends its line.
 #[must_use]
 pub fn challenges<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Challenge> {
     let mut found = Vec::new();

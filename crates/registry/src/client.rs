@@ -1,7 +1,7 @@
 //! One registry: asking it with the right credentials, and no more of them than needed.
 //!
-//! There is no `/v2/` ping: the resource itself is asked, and a challenge is answered. Docker Registry v2 token
-//! protocol; RFC 6750, RFC 7617.
+//! There is no `/v2/` ping: the resource itself is asked, and a challenge is answered. Docker
+//! Registry v2 token protocol; RFC 6750, RFC 7617.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,7 +100,8 @@ impl Registry {
 
     /// Sends `request` for content of `repository` on behalf of `access`.
     ///
-    /// Comes back with every answer but those that refuse the credentials and `429`. `what` names it in errors.
+    /// Comes back with every answer but those that refuse the credentials and `429`. `what` names
+    /// it in errors.
     pub(crate) async fn ask(
         &self,
         access: &Access,
@@ -160,7 +161,8 @@ impl Registry {
         }))
     }
 
-    /// Whether an answer refuses the credentials. Amazon ECR says `403` when a password has expired.
+    /// Whether an answer refuses the credentials. Amazon ECR says `403` when a password has
+    /// expired.
     fn refuses(&self, response: &Response, request: &Request) -> bool {
         match response.status {
             StatusCode::UNAUTHORIZED => true,
@@ -232,7 +234,8 @@ impl Registry {
         }
     }
 
-    /// `repository:NAME:pull`; Azure's registries tell more about tags to a token that asks for more.
+    /// `repository:NAME:pull`; Azure's registries tell more about tags to a token that asks for
+    /// more.
     fn scope(&self, repository: &RepositoryName) -> String {
         let host = self.endpoint.api_url.host_str().unwrap_or_default();
         let azure = host.ends_with(".azurecr.io");
@@ -296,8 +299,8 @@ impl Registry {
     }
 }
 
-/// As long as nothing is known about a session, one request goes first and the others wait for what it learns: else each of
-/// them would be refused once.
+/// As long as nothing is known about a session, one request goes first and the others wait for what
+/// it learns: else each of them would be refused once.
 async fn lead(session: &Session) -> Option<Lead<'_>> {
     if session.is_probed() {
         return None;
@@ -309,7 +312,8 @@ async fn lead(session: &Session) -> Option<Lead<'_>> {
     })
 }
 
-/// The turn of the request that goes first; it ends with the first answer, or when the request does.
+/// The turn of the request that goes first; it ends with the first answer, or when the request
+/// does.
 struct Lead<'a> {
     session: &'a Session,
     _turn: MutexGuard<'a, ()>,
@@ -343,7 +347,8 @@ fn basic(login: &Login) -> HeaderValue {
     header
 }
 
-/// What the registry says about its refusal, made harmless. OCI distribution-spec v1.1, "Error Codes".
+/// What the registry says about its refusal, made harmless. OCI distribution-spec v1.1, "Error
+/// Codes".
 fn message_of(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Answer {

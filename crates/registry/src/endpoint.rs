@@ -25,7 +25,8 @@ impl Endpoint {
     /// An endpoint with the system's roots, no limit and no other token servers.
     ///
     /// # Errors
-    /// [`RegistryError::UrlInvalid`]: not an `http` or `https` URL with a host, or one with user-info, query or fragment.
+    /// [`RegistryError::UrlInvalid`]: not an `http` or `https` URL with a host, or one with
+    /// user-info, query or fragment.
     pub fn parse(api_url: &str) -> Result<Self, RegistryError> {
         let invalid = || RegistryError::UrlInvalid {
             url: masked_url(api_url),

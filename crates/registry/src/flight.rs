@@ -20,8 +20,8 @@ impl<K, V> Default for Flights<K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone> Flights<K, V> {
-    /// The answer of `ask`, which runs only if the same question is not under way. If its asker gives up, the next
-    /// one asks.
+    /// The answer of `ask`, which runs only if the same question is not under way. If its asker
+    /// gives up, the next one asks.
     pub(crate) async fn share<F: Future<Output = V>>(&self, key: K, ask: impl FnOnce() -> F) -> V {
         let cell = {
             let mut flights = self

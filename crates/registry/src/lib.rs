@@ -1,7 +1,8 @@
 //! OCI distribution client: what a registry says, bounded, checked and remembered.
 //!
-//! Here: tag lists, manifests, configurations, evidence, image layouts, credentials, challenges, caches. Not here: policy, choice,
-//! trust, YAML, Git, sockets (those are `sealift-net`'s). OCI distribution-spec v1.1, image-spec v1.1.
+//! Here: tag lists, manifests, configurations, evidence, image layouts, credentials, challenges,
+//! caches. Not here: policy, choice, trust, YAML, Git, sockets (those are `sealift-net`'s). OCI
+//! distribution-spec v1.1, image-spec v1.1.
 
 mod access;
 mod challenge;

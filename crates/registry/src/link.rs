@@ -7,8 +7,8 @@ use url::Url;
 /// The next page that `headers`, served by `page`, name.
 ///
 /// # Errors
-/// A text for people, when the link leaves the origin or the path of `page`: following it would ask, with credentials, for
-/// something that nobody meant.
+/// A text for people, when the link leaves the origin or the path of `page`: following it would
+/// ask, with credentials, for something that nobody meant.
 pub fn next_page(page: &Url, headers: &HeaderMap) -> Result<Option<Url>, String> {
     for value in headers.get_all("link") {
         let text = value

@@ -1,7 +1,9 @@
-//! Manifests, indexes and image configurations. OCI image-spec v1.1; Docker image manifest v2, schema 2.
+//! Manifests, indexes and image configurations. OCI image-spec v1.1; Docker image manifest v2,
+//! schema 2.
 //!
-//! What a document is, its structure says: servers lie in `Content-Type`, and a document that could be read as both a
-//! manifest and an index is refused. Foreign `urls` and inline `data` are never looked at.
+//! What a document is, its structure says: servers lie in `Content-Type`, and a document that could
+//! be read as both a manifest and an index is refused. Foreign `urls` and inline `data` are never
+//! looked at.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +46,8 @@ pub enum ManifestKind {
     },
     /// A list of manifests.
     Index {
-        /// In the order of the index; attestation manifests (`unknown/unknown`) and nested indexes are left out.
+        /// In the order of the index; attestation manifests (`unknown/unknown`) and nested indexes
+        /// are left out.
         children: Vec<Descriptor>,
     },
 }
@@ -162,7 +165,8 @@ pub(crate) fn parse(digest: Digest, bytes: Bytes) -> Result<Manifest, ManifestPr
     })
 }
 
-/// Attestations stand in indexes as `unknown/unknown`; an index below an index is no image for any platform.
+/// Attestations stand in indexes as `unknown/unknown`; an index below an index is no image for any
+/// platform.
 fn is_left_out(raw: &RawDescriptor) -> bool {
     let unknown =
         |platform: &RawPlatform| platform.os == "unknown" && platform.architecture == "unknown";
@@ -210,7 +214,8 @@ pub(crate) fn is_image_config(media_type: &str) -> bool {
     )
 }
 
-/// Reads an image configuration. A date that is none, and labels that are no texts, count as absent.
+/// Reads an image configuration. A date that is none, and labels that are no texts, count as
+/// absent.
 pub(crate) fn parse_config(bytes: &[u8]) -> Result<ImageConfig, serde_json::Error> {
     #[derive(Deserialize)]
     struct Document {

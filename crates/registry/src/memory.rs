@@ -1,8 +1,9 @@
 //! Which digest each tag of a repository named when it was last asked.
 //!
-//! It spares requests (a tag seen before is asked again when the listing changes, else within a day, spread) and it notices a tag
-//! that moved. On disk it is one text file a repository, written whole and renamed: `sealift-tags-1 LISTING CHANGED_AT`, then
-//! `TAG DIGEST ASKED_AT` a line; times in seconds since 1970.
+//! It spares requests (a tag seen before is asked again when the listing changes, else within a
+//! day, spread) and it notices a tag that moved. On disk it is one text file a repository, written
+//! whole and renamed: `sealift-tags-1 LISTING CHANGED_AT`, then `TAG DIGEST ASKED_AT` a line; times
+//! in seconds since 1970.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -54,7 +55,8 @@ struct Entry {
 }
 
 impl TagMemory {
-    /// The memory in the file `path`, or one that ends with the process. An unreadable file is an empty memory.
+    /// The memory in the file `path`, or one that ends with the process. An unreadable file is an
+    /// empty memory.
     pub(crate) fn open(path: Option<PathBuf>) -> Self {
         let state = path.as_deref().and_then(read).unwrap_or_default();
         Self {
@@ -63,7 +65,8 @@ impl TagMemory {
         }
     }
 
-    /// Notes a whole listing: if it differs from the last one every tag is asked again, and tags that are gone are forgotten.
+    /// Notes a whole listing: if it differs from the last one every tag is asked again, and tags
+    /// that are gone are forgotten.
     pub(crate) fn note_listing(&self, listing: Digest, tags: &[Box<str>], now: Timestamp) {
         let mut state = self.state();
         if state.listing == Some(listing) {
@@ -99,7 +102,8 @@ impl TagMemory {
         state.dirty = true;
         let entry = Entry {
             digest,
-            // A tag asked right after a listing is newer than it, though the clock may not have moved.
+            // A tag asked right after a listing is newer than it, though the clock may not have
+            // moved.
             asked_at: now.as_second().max(state.changed_at),
         };
         match state.tags.insert(tag.into(), entry) {
@@ -135,7 +139,8 @@ impl TagMemory {
     }
 }
 
-/// When a tag asked at `asked_at` is asked again: in the second half of the day after, the place in it by `jitter`.
+/// When a tag asked at `asked_at` is asked again: in the second half of the day after, the place in
+/// it by `jitter`.
 fn due_at(asked_at: i64, jitter: u64) -> i64 {
     let half = limits::TAG_MEMORY_SECS_MAX / 2;
     asked_at + half + (jitter % half.unsigned_abs()).cast_signed()

@@ -1,7 +1,9 @@
-//! What a tag names, and what the image says about itself: digests by `HEAD`, manifests, configurations.
+//! What a tag names, and what the image says about itself: digests by `HEAD`, manifests,
+//! configurations.
 //!
-//! Every byte is checked against the digest it was asked for by. A manifest or configuration is fetched once for a registry and credential, however
-//! many tags and repositories name it, and how many tasks ask at once. OCI distribution-spec v1.1, "Pulling manifests", "Pulling blobs".
+//! Every byte is checked against the digest it was asked for by. A manifest or configuration is
+//! fetched once for a registry and credential, however many tags and repositories name it, and how
+//! many tasks ask at once. OCI distribution-spec v1.1, "Pulling manifests", "Pulling blobs".
 
 use std::sync::Arc;
 
@@ -49,7 +51,8 @@ pub struct Resolved {
 pub type Wanted<'a> = &'a (dyn Fn(&Platform) -> bool + Send + Sync);
 
 impl Registry {
-    /// The digest that `tag` names now, by `HEAD`; `None` if there is no such tag. Asks, whatever is remembered, and remembers nothing.
+    /// The digest that `tag` names now, by `HEAD`; `None` if there is no such tag. Asks, whatever
+    /// is remembered, and remembers nothing.
     ///
     /// # Errors
     /// [`RegistryError`]
@@ -80,7 +83,8 @@ impl Registry {
 
     /// The digest that `tag` names, and whether it moved; `None` if there is no such tag.
     ///
-    /// A tag that was never seen is fetched with its manifest, which is one request less than asking for the digest first.
+    /// A tag that was never seen is fetched with its manifest, which is one request less than
+    /// asking for the digest first.
     ///
     /// # Errors
     /// [`RegistryError`]
@@ -149,8 +153,9 @@ impl Registry {
 
     /// What the image with this digest says about itself.
     ///
-    /// Of an index every platform is told, but only the configurations of platforms that are `wanted` (and of those the index does not name)
-    /// are read: the others have neither date nor labels.
+    /// Of an index every platform is told, but only the configurations of platforms that are
+    /// `wanted` (and of those the index does not name) are read: the others have neither date nor
+    /// labels.
     ///
     /// # Errors
     /// [`RegistryError`]: nothing is told of an image that could not be read whole.
@@ -296,7 +301,8 @@ impl Registry {
         }
     }
 
-    /// Content by digest: from memory, else from disk, else from the registry, once for all who ask.
+    /// Content by digest: from memory, else from disk, else from the registry, once for all who
+    /// ask.
     async fn content<F: Future<Output = Result<Bytes, RegistryError>>>(
         &self,
         access: &Access,
@@ -414,7 +420,8 @@ impl Registry {
     }
 }
 
-/// What the registry says the content is: a claim, which the bytes must confirm where they are read.
+/// What the registry says the content is: a claim, which the bytes must confirm where they are
+/// read.
 fn stated_digest(response: &Response) -> Option<Digest> {
     let header = response.headers.get("docker-content-digest")?;
     header.to_str().ok()?.trim().parse().ok()

@@ -6,7 +6,8 @@ use sealift_core::limits;
 
 use crate::error::RegistryError;
 
-/// A repository name such as `library/nginx`: lower-case path components, nothing a URL could misread.
+/// A repository name such as `library/nginx`: lower-case path components, nothing a URL could
+/// misread.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RepositoryName(Box<str>);
 
@@ -39,8 +40,8 @@ impl fmt::Display for RepositoryName {
     }
 }
 
-/// `[a-z0-9]+` joined by `.`, `_`, `__` or dashes. Any run of those is accepted; what matters here is that neither
-/// `..` nor an empty component gets through.
+/// `[a-z0-9]+` joined by `.`, `_`, `__` or dashes. Any run of those is accepted; what matters here
+/// is that neither `..` nor an empty component gets through.
 fn is_component(text: &str) -> bool {
     let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();

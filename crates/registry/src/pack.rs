@@ -1,8 +1,9 @@
 //! Content kept on disk between runs: one append-only file of checked bytes.
 //!
-//! A record is `length (u32, big-endian) · scope (32) · digest (32) · bytes`. The index is read lazily at the first look-up, contents when
-//! they are asked for, and then checked against their digest: a damaged or forged record is as good as none. Nothing is synced: what a
-//! crash loses is fetched again. The file belongs to one process (the state folder is locked).
+//! A record is `length (u32, big-endian) · scope (32) · digest (32) · bytes`. The index is read
+//! lazily at the first look-up, contents when they are asked for, and then checked against their
+//! digest: a damaged or forged record is as good as none. Nothing is synced: what a crash loses is
+//! fetched again. The file belongs to one process (the state folder is locked).
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -39,8 +40,8 @@ pub(crate) struct Pack {
 }
 
 impl Pack {
-    /// Opens or creates the file. A torn tail is cut off; a file over its bound keeps its newer half; one that is no pack is
-    /// begun anew.
+    /// Opens or creates the file. A torn tail is cut off; a file over its bound keeps its newer
+    /// half; one that is no pack is begun anew.
     pub(crate) fn open(path: &Path, bytes_max: u64) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let mut file = options

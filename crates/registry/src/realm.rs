@@ -1,7 +1,8 @@
 //! Which token server a registry may name.
 //!
-//! The registry chooses the realm, and we send it credentials: without a rule any registry could collect them for another
-//! host, or have us ask hosts that only we can reach. Threat: a tenant's registry that names an internal host as realm.
+//! The registry chooses the realm, and we send it credentials: without a rule any registry could
+//! collect them for another host, or have us ask hosts that only we can reach. Threat: a tenant's
+//! registry that names an internal host as realm.
 
 use url::{Host, Url};
 
@@ -17,8 +18,9 @@ const SHARED_SUFFIXES: [&str; 8] = [
     "run.app",
 ];
 
-/// Whether credentials for `api` may go to `realm`: over TLS (or plain HTTP on the very host that the configuration
-/// names in plain HTTP), and to the same host, the same registrable domain, or a host the operator allows.
+/// Whether credentials for `api` may go to `realm`: over TLS (or plain HTTP on the very host that
+/// the configuration names in plain HTTP), and to the same host, the same registrable domain, or a
+/// host the operator allows.
 pub(crate) fn is_allowed(api: &Url, realm: &Url, allowed_hosts: &[String]) -> bool {
     if !realm.username().is_empty() || realm.password().is_some() {
         return false;
@@ -42,8 +44,9 @@ pub(crate) fn is_allowed(api: &Url, realm: &Url, allowed_hosts: &[String]) -> bo
     same_domain(api_host, realm_host) || allowed_hosts.iter().any(named)
 }
 
-/// Whether two names share their registrable domain, judged without a public suffix list, so rather too strictly: two
-/// labels, or three where the second is as short as those of `co.uk` and `com.au`.
+/// Whether two names share their registrable domain, judged without a public suffix list, so rather
+/// too strictly: two labels, or three where the second is as short as those of `co.uk` and
+/// `com.au`.
 fn same_domain(left: &str, right: &str) -> bool {
     let (left, right) = (left.trim_end_matches('.'), right.trim_end_matches('.'));
     match (registrable(left), registrable(right)) {

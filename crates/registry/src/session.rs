@@ -40,7 +40,8 @@ pub(crate) struct Token {
     generation: u64,
 }
 
-/// The place of one repository's token. Whoever holds its lock fetches; the others wait for the result.
+/// The place of one repository's token. Whoever holds its lock fetches; the others wait for the
+/// result.
 pub(crate) type TokenSlot = Arc<tokio::sync::Mutex<Option<Token>>>;
 
 /// One credential at one registry.
@@ -50,7 +51,8 @@ pub(crate) struct Session {
     scheme: Mutex<Option<Scheme>>,
     /// Held by the one request that learns the scheme.
     pub(crate) discovery: tokio::sync::Mutex<()>,
-    /// Set once a request went first, whatever came of it: a dead host must not be asked one by one.
+    /// Set once a request went first, whatever came of it: a dead host must not be asked one by
+    /// one.
     probed: AtomicBool,
     /// Counts the readings of a refused credential; tokens of older ones are void.
     generation: AtomicU64,
@@ -127,7 +129,8 @@ impl Session {
         })
     }
 
-    /// Reads a refused credential again, unless somebody did since `generation`. Says whether there may be a new one.
+    /// Reads a refused credential again, unless somebody did since `generation`. Says whether there
+    /// may be a new one.
     pub(crate) async fn refresh(&self, generation: u64) -> Result<bool, RegistryError> {
         let mut refreshed = self.refreshed.lock().await;
         if self.generation() != generation {
@@ -157,12 +160,14 @@ impl Session {
 }
 
 impl Token {
-    /// Whether the token may still be sent: made with the present credential, and not about to expire.
+    /// Whether the token may still be sent: made with the present credential, and not about to
+    /// expire.
     pub(crate) fn is_valid(&self, generation: u64) -> bool {
         self.generation == generation && Instant::now() < self.expires
     }
 
-    /// Reads a token server's answer. `asked` is when the request left: the life of a token begins there at the earliest.
+    /// Reads a token server's answer. `asked` is when the request left: the life of a token begins
+    /// there at the earliest.
     pub(crate) fn read(body: &[u8], asked: Instant, generation: u64) -> Result<Self, &'static str> {
         let answer: TokenAnswer =
             serde_json::from_slice(body).map_err(|_| "it is not the JSON of a token")?;

@@ -1,8 +1,11 @@
-//! What is remembered: content by digest, and digests by tag; in memory, and in a folder where one is given.
+//! What is remembered: content by digest, and digests by tag; in memory, and in a folder where one
+//! is given.
 //!
-//! Everything is kept under a *scope*, which is one registry and one credential source. Content has the same digest everywhere, but
-//! whoever asks for it must have read access: a digest is no secret, and an Application that names the digest of somebody else's image must not learn
-//! its labels from our cache. Within a scope content is shared by all repositories, since the credential that read it there can read it again.
+//! Everything is kept under a *scope*, which is one registry and one credential source. Content has
+//! the same digest everywhere, but whoever asks for it must have read access: a digest is no
+//! secret, and an Application that names the digest of somebody else's image must not learn its
+//! labels from our cache. Within a scope content is shared by all repositories, since the
+//! credential that read it there can read it again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -81,7 +84,8 @@ impl Store {
         Self::new(None)
     }
 
-    /// Caches in `folder`, which is created. Nothing in it is precious: unreadable files are ignored, and deleting it costs requests only.
+    /// Caches in `folder`, which is created. Nothing in it is precious: unreadable files are
+    /// ignored, and deleting it costs requests only.
     ///
     /// # Errors
     /// The folder cannot be created.
@@ -95,7 +99,8 @@ impl Store {
         Self {
             folder,
             content: Cache::with_weighter(10_000, bytes, ContentBytes),
-            // So few items expected make one shard, and only in one shard the largest blob has room.
+            // So few items expected make one shard, and only in one shard the largest blob has
+            // room.
             evidence: Cache::with_weighter(
                 32,
                 limits::EVIDENCE_CACHE_BYTES_MAX as u64,
@@ -147,7 +152,8 @@ impl Store {
         self.content.get(key)
     }
 
-    /// Bytes of a manifest or blob that may be evidence, from memory or disk. They have the digest in `key`.
+    /// Bytes of a manifest or blob that may be evidence, from memory or disk. They have the digest
+    /// in `key`.
     pub(crate) fn evidence(&self, key: &Key) -> Option<Arc<[u8]>> {
         self.evidence.get(key).or_else(|| {
             let bytes: Arc<[u8]> = self.stored_bytes(key)?.as_ref().into();
@@ -202,7 +208,8 @@ pub(crate) fn scope(endpoint: &Endpoint, access: &Access) -> Digest {
     Digest::of(format!("{}\0{}", endpoint.api_url, access.id()).as_bytes())
 }
 
-/// The same for evidence: apart, since images are kept as parsed, and a stranger may list an image as its own signature.
+/// The same for evidence: apart, since images are kept as parsed, and a stranger may list an image
+/// as its own signature.
 pub(crate) fn evidence_scope(endpoint: &Endpoint, access: &Access) -> Digest {
     Digest::of(format!("{}\0evidence", scope(endpoint, access)).as_bytes())
 }

@@ -1,7 +1,7 @@
 //! Which tags a repository has, or that nobody can say. OCI distribution-spec v1.1, "Listing tags".
 //!
-//! A listing is [`Complete`] only if every page was read, to a page without `Link`. Everything else is [`Incomplete`]:
-//! choosing from what is left of a listing is how an outage becomes a rollback.
+//! A listing is [`Complete`] only if every page was read, to a page without `Link`. Everything else
+//! is [`Incomplete`]: choosing from what is left of a listing is how an outage becomes a rollback.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -74,8 +74,9 @@ impl Default for Listings {
 impl Registry {
     /// Every tag of `repository`, or why the list is not whole.
     ///
-    /// Concurrent calls for one repository and credential share one listing. Pages that the server can validate
-    /// (`ETag`, `Last-Modified`) are not sent again while they hold. `now` dates what is remembered of the tags.
+    /// Concurrent calls for one repository and credential share one listing. Pages that the server
+    /// can validate (`ETag`, `Last-Modified`) are not sent again while they hold. `now` dates what
+    /// is remembered of the tags.
     pub async fn tags(
         &self,
         repository: &RepositoryName,
@@ -235,8 +236,8 @@ fn listing_digest(tags: &[Box<str>]) -> Digest {
     Digest::of(sorted.join("\n").as_bytes())
 }
 
-/// What the server can check a page by. `Last-Modified` counts whole seconds, so it is used only when the page had not
-/// changed for a minute. RFC 9110, section 8.8.2.2.
+/// What the server can check a page by. `Last-Modified` counts whole seconds, so it is used only
+/// when the page had not changed for a minute. RFC 9110, section 8.8.2.2.
 fn validator(response: &Response) -> Option<(HeaderName, HeaderValue)> {
     if let Some(etag) = response.headers.get(ETAG) {
         return Some((ETAG, etag.clone()));

@@ -1,4 +1,5 @@
-//! Everything that lives longer than a cycle: state, journal, repositories, registries. Made once from the options.
+//! Everything that lives longer than a cycle: state, journal, repositories, registries. Made once
+//! from the options.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +52,8 @@ pub enum Mode {
     Write,
     /// Decide and record; push nothing.
     DryRun,
-    /// Decide for somebody who looks on: no record, and a state folder of its own where the real one is in use.
+    /// Decide for somebody who looks on: no record, and a state folder of its own where the real
+    /// one is in use.
     LookOn,
 }
 
@@ -81,7 +83,8 @@ impl Engine {
     /// Opens state, journal, repositories and registries.
     ///
     /// # Errors
-    /// Something that every cycle needs cannot be used: the state folder, the registry configuration, the signing key, a template.
+    /// Something that every cycle needs cannot be used: the state folder, the registry
+    /// configuration, the signing key, a template.
     pub fn open(options: &Options<'_>, mode: Mode) -> anyhow::Result<Self> {
         let (state, temporary) = open_state(options.cycle.state_dir.as_deref(), mode)?;
         let commit = commit_settings(options.git)?;
@@ -178,8 +181,8 @@ impl Engine {
         self.source.connect().await
     }
 
-    /// Stands for election with the other replicas; from then on nothing is written but while we lead.
-    /// `None`: objects do not come from an API server.
+    /// Stands for election with the other replicas; from then on nothing is written but while we
+    /// lead. `None`: objects do not come from an API server.
     ///
     /// # Errors
     /// As [`Engine::connect`].

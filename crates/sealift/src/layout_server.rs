@@ -1,7 +1,9 @@
-//! A small read-only registry that serves OCI image layouts on loopback: for the demo, and for tests of the program.
+//! A small read-only registry that serves OCI image layouts on loopback: for the demo, and for
+//! tests of the program.
 //!
-//! One layout a repository, in the folder of its name. Tag lists are paged, by `n` and `Link`; referrers are what `index.json`
-//! lists and that names a subject. OCI distribution-spec v1.1, "Pull" and "Content Discovery"; image-spec v1.1, "Image Layout".
+//! One layout a repository, in the folder of its name. Tag lists are paged, by `n` and `Link`;
+//! referrers are what `index.json` lists and that names a subject. OCI distribution-spec v1.1,
+//! "Pull" and "Content Discovery"; image-spec v1.1, "Image Layout".
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -157,7 +159,8 @@ impl Layouts {
         Some(content(digest, &media_type, bytes))
     }
 
-    /// Every listed manifest that is about `subject`, on one page. An image that nothing is about has an empty list.
+    /// Every listed manifest that is about `subject`, on one page. An image that nothing is about
+    /// has an empty list.
     fn referrers(&self, name: &str, subject: &str) -> Option<Response> {
         let subject: Digest = subject.parse().ok()?;
         let folder = self.root.join(name);

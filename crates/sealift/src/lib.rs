@@ -1,4 +1,5 @@
-//! The program, as a library so that tests and `xtask` can call its parts. Decisions live in the crates above it.
+//! The program, as a library so that tests and `xtask` can call its parts. Decisions live in the
+//! crates above it.
 
 pub mod cli;
 pub mod cluster;

@@ -1,5 +1,5 @@
-//! What `/metrics` shows: whether Sealift is healthy, how late it is, and how often it refused and why. No names of
-//! Applications in labels: their number is not ours to bound.
+//! What `/metrics` shows: whether Sealift is healthy, how late it is, and how often it refused and
+//! why. No names of Applications in labels: their number is not ours to bound.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 

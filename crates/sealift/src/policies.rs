@@ -1,8 +1,8 @@
 //! Policies of a process: which are in force, the keys and roots they name, and the judge.
 //!
 //! Here: reading them anew each cycle, so that a change holds at the next decision; an edit that is
-//! invalid keeps the last good version. Not here: what a policy means (`sealift_core::promotion`) and
-//! what evidence proves (`sealift_trust`).
+//! invalid keeps the last good version. Not here: what a policy means (`sealift_core::promotion`)
+//! and what evidence proves (`sealift_trust`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -148,7 +148,8 @@ impl Policies {
         remarks
     }
 
-    /// The root of every authority, by policy and what it says. Each repository is looked at once for all of them.
+    /// The root of every authority, by policy and what it says. Each repository is looked at once
+    /// for all of them.
     async fn roots(
         &self,
         set: &PolicySet,
@@ -213,7 +214,8 @@ impl Policies {
 }
 
 impl InForce {
-    /// Reads the keys that ImageUpdaters demand signatures of, with the namespaces they are in. Once a cycle.
+    /// Reads the keys that ImageUpdaters demand signatures of, with the namespaces they are in.
+    /// Once a cycle.
     pub async fn demand<'a>(
         &self,
         objects: &dyn Objects,

@@ -22,7 +22,8 @@ use crate::objects::Objects;
 use crate::pipeline::{Problem, chain};
 use crate::state::StateFolder;
 
-/// Everything that registries are asked through. It lives as long as the process, so that tokens, connections and caches do.
+/// Everything that registries are asked through. It lives as long as the process, so that tokens,
+/// connections and caches do.
 pub struct Registries {
     net: Net,
     store: Arc<Store>,
@@ -156,7 +157,8 @@ impl Registries {
         self.conf_digest
     }
 
-    /// Where and on whose behalf an image is looked up, and what the order of that registry's listings says.
+    /// Where and on whose behalf an image is looked up, and what the order of that registry's
+    /// listings says.
     pub(crate) fn source(
         &self,
         reference: &Reference,

@@ -1,4 +1,5 @@
-//! Reports for people. JSON is the report itself; this is the same, aligned and in colour on a terminal.
+//! Reports for people. JSON is the report itself; this is the same, aligned and in colour on a
+//! terminal.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

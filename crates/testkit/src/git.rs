@@ -1,4 +1,5 @@
-//! Git remotes for tests: bare repositories in temporary folders, served as files, by smart HTTP and by SSH.
+//! Git remotes for tests: bare repositories in temporary folders, served as files, by smart HTTP
+//! and by SSH.
 
 use std::fs;
 use std::io::Write as _;

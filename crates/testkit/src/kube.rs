@@ -1,9 +1,10 @@
-//! The real `kube-apiserver` and `etcd` on loopback, with RBAC, tokens and certificates of their own.
+//! The real `kube-apiserver` and `etcd` on loopback, with RBAC, tokens and certificates of their
+//! own.
 //!
 //! Here: starting them, and what an administrator does to set a test's world up. Not here: anything
-//! that runs under test, which gets the token of a ServiceAccount and what its roles allow, never the
-//! administrator's. No kubelet and no controllers run: objects are stored and served, nothing acts on
-//! them.
+//! that runs under test, which gets the token of a ServiceAccount and what its roles allow, never
+//! the administrator's. No kubelet and no controllers run: objects are stored and served, nothing
+//! acts on them.
 
 pub mod binaries;
 mod crds;

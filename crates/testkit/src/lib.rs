@@ -1,6 +1,8 @@
-//! Real servers, and hostile ones, for tests and benchmarks. A dev-dependency only: nothing here ships.
+//! Real servers, and hostile ones, for tests and benchmarks. A dev-dependency only: nothing here
+//! ships.
 //!
-//! Set-up failures panic with what is missing: a test must not pass because its world did not start.
+//! Set-up failures panic with what is missing: a test must not pass because its world did not
+//! start.
 
 #![allow(
     clippy::unwrap_used,

@@ -8,7 +8,8 @@ use crate::candidate::Candidate;
 use crate::error::Refusal;
 use crate::verdict::{Finding, Proof, Verdict, Waiver};
 
-/// How long the right to write lasts, in seconds. A push with all its retries takes minutes; an hour-old decision is stale.
+/// How long the right to write lasts, in seconds. A push with all its retries takes minutes; an
+/// hour-old decision is stale.
 pub const ADMITTED_LIFE_SECS: i64 = 15 * 60;
 
 /// One slot, the value that stands there, and the exact text that shall stand there.
@@ -31,7 +32,8 @@ pub enum Basis {
     Waiver(Waiver),
 }
 
-/// The right to write one exact text, for one digest, over one old value, in one slot, once, until `not_after`.
+/// The right to write one exact text, for one digest, over one old value, in one slot, once, until
+/// `not_after`.
 #[derive(Debug)]
 #[must_use = "an admission that is not written is an update that is lost"]
 pub struct Admitted {
@@ -90,7 +92,8 @@ impl Admitted {
 /// Gives the right to write `claim`, if `verdict` allows it.
 ///
 /// # Errors
-/// [`Refusal::Verdict`] with the verdict's first reason; [`Refusal::OtherDigest`] when the verdict is about something else.
+/// [`Refusal::Verdict`] with the verdict's first reason; [`Refusal::OtherDigest`] when the verdict
+/// is about something else.
 pub fn admit(
     candidate: Candidate,
     verdict: Verdict,

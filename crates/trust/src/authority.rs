@@ -1,7 +1,7 @@
 //! Authorities: whether what was proven of an item is the word of somebody that the policy names.
 //!
-//! The one place where an identity is matched. It cannot be skipped: only [`Authority::accepts`] makes a
-//! [`Vouched`], and clauses count nothing else.
+//! The one place where an identity is matched. It cannot be skipped: only [`Authority::accepts`]
+//! makes a [`Vouched`], and clauses count nothing else.
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ pub struct Candidate {
     pub repository: String,
     /// The chosen tag.
     pub tag: String,
-    /// What the tag named when it was resolved. This is what is judged and what is written; nothing is looked up again.
+    /// What the tag named when it was resolved. This is what is judged and what is written; nothing
+    /// is looked up again.
     pub digest: Digest,
 }

@@ -1,7 +1,7 @@
 //! What a signing certificate says of its holder. Nothing here is believed before its chain is.
 //!
-//! Fulcio, "Sigstore OID information": extensions below `1.3.6.1.4.1.57264.1`; `.1` is raw text, `.8` to
-//! `.24` are DER `UTF8String`. A claim that is malformed or stands twice counts as missing.
+//! Fulcio, "Sigstore OID information": extensions below `1.3.6.1.4.1.57264.1`; `.1` is raw text,
+//! `.8` to `.24` are DER `UTF8String`. A claim that is malformed or stands twice counts as missing.
 
 use std::collections::BTreeMap;
 

@@ -86,8 +86,9 @@ pub(crate) fn satisfied(
     Ok(matched.into_values().cloned().collect())
 }
 
-/// Gives each authority a signer of its own, for as many as possible: one person's key under two names
-/// is one signer. Those that must be among them come first. (Kuhn's algorithm; a few of each.)
+/// Gives each authority a signer of its own, for as many as possible: one person's key under two
+/// names is one signer. Those that must be among them come first. (Kuhn's algorithm; a few of
+/// each.)
 fn matching<'a>(demand: &Demand, vouched: &'a [Vouched]) -> BTreeMap<String, &'a Vouched> {
     let mut words: BTreeMap<&str, BTreeMap<(&str, Option<&str>), &Vouched>> = BTreeMap::new();
     for word in vouched

@@ -21,7 +21,8 @@ pub enum Refusal {
         /// The same for people.
         detail: String,
     },
-    /// The verdict is about another digest than the candidate: a broken invariant, not a user's error.
+    /// The verdict is about another digest than the candidate: a broken invariant, not a user's
+    /// error.
     #[error("the verdict is about {judged}, the candidate is {candidate}")]
     OtherDigest {
         /// What the verdict is about.

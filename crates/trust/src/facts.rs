@@ -2,8 +2,8 @@
 //!
 //! The verifier is `sigstore-verify`, held to what it leaves open:
 //! - A log's promise never counts as a proof, whatever the bundle's version says.
-//! - Logs and timestamp authorities are counted here, each once; a foreign token or entry is set aside
-//!   and counts for nothing, it does not spoil the rest.
+//! - Logs and timestamp authorities are counted here, each once; a foreign token or entry is set
+//!   aside and counts for nothing, it does not spoil the rest.
 //! - It is asked with "any identity", which authorises nobody: [`Facts`] name the holder, and only
 //!   `authority` decides whether that is somebody.
 //! - Keys that signed alone, with no log and no timestamp, are judged here.
@@ -117,7 +117,8 @@ pub(crate) fn keyless(
     }
 }
 
-/// What the holder of `key` signed. Logs and timestamps count by the word of `root`, if there is one.
+/// What the holder of `key` signed. Logs and timestamps count by the word of `root`, if there is
+/// one.
 pub(crate) fn keyed(
     signed: &Signed,
     subject: Digest,
@@ -168,7 +169,8 @@ pub(crate) fn keyed(
     match verified {
         Ok(_) => Ok(seen.facts(signer, Sct::Missing)),
         Err(error) if alone => {
-            // The key has signed, whatever came of the rest: what does not verify counts for nothing.
+            // The key has signed, whatever came of the rest: what does not verify counts for
+            // nothing.
             let mut aside = vec![explain(&error, &seen)];
             aside.extend(seen.aside);
             let nobody = Seen {
@@ -203,8 +205,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// Sets aside what `root` knows nothing of. The entries that stay are counted as they claim; the
-    /// verifier is asked afterwards whether every claim holds.
+    /// Sets aside what `root` knows nothing of. The entries that stay are counted as they claim;
+    /// the verifier is asked afterwards whether every claim holds.
     fn of(bundle: &Bundle, root: &TrustRoot) -> (Bundle, Self) {
         let mut bundle = bundle.clone();
         let mut seen = Self::default();

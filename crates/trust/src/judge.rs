@@ -1,9 +1,9 @@
 //! The judge: from evidence and a policy to a verdict that lists every clause.
 //!
-//! Pure but for a bounded memory of what cryptography has proven before. Order, cheap to dear: allowed
-//! registries, the kind of move, then signatures and attestations. An item that does not verify counts
-//! for nothing: a stranger can neither add trust nor take it away. Evidence whose list was cut short
-//! proves nothing at all (`evidence-incomplete`).
+//! Pure but for a bounded memory of what cryptography has proven before. Order, cheap to dear:
+//! allowed registries, the kind of move, then signatures and attestations. An item that does not
+//! verify counts for nothing: a stranger can neither add trust nor take it away. Evidence whose
+//! list was cut short proves nothing at all (`evidence-incomplete`).
 
 use std::sync::Arc;
 
@@ -35,8 +35,8 @@ pub struct Case<'a> {
     pub tag: Option<&'a str>,
     /// What hangs on the digest.
     pub evidence: &'a Evidence,
-    /// What hangs on each platform's manifest, or on the image itself where it has no index. Empty where
-    /// the policy does not ask for it.
+    /// What hangs on each platform's manifest, or on the image itself where it has no index. Empty
+    /// where the policy does not ask for it.
     pub platforms: &'a [Evidence],
     /// The move that it would be. `None`: there is none, so no clause about moves is judged.
     pub change: Option<Move<'a>>,
@@ -335,7 +335,8 @@ impl Wanted<'_> {
         }
     }
 
-    /// What to say of an item of the same sort that states something else. `None`: it is none of ours.
+    /// What to say of an item of the same sort that states something else. `None`: it is none of
+    /// ours.
     fn mismatch(&self, statement: &Statement) -> Option<Failure> {
         match (self, statement) {
             (Self::Attestation(_), Statement::Attestation(kind)) => Some(Failure::new(

@@ -1,8 +1,9 @@
 //! Public keys of signers, and signatures under them.
 //!
-//! The kinds that cosign and the clouds' key services make: ECDSA over P-256, P-384 and P-521, Ed25519,
-//! RSA from 2,048 to 8,192 bits. The hash is not told by the key: cosign signs with SHA-256 whatever the
-//! curve, others with the curve's own, so each that fits the key is tried. PEM: RFC 7468; SPKI: RFC 5280.
+//! The kinds that cosign and the clouds' key services make: ECDSA over P-256, P-384 and P-521,
+//! Ed25519, RSA from 2,048 to 8,192 bits. The hash is not told by the key: cosign signs with
+//! SHA-256 whatever the curve, others with the curve's own, so each that fits the key is tried.
+//! PEM: RFC 7468; SPKI: RFC 5280.
 
 use aws_lc_rs::signature::{self as algorithms, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
@@ -68,8 +69,8 @@ impl PublicKey {
     /// Reads every key of a PEM file.
     ///
     /// # Errors
-    /// There is none, or one of the blocks is something else: a key that is silently left out would be
-    /// missed much later.
+    /// There is none, or one of the blocks is something else: a key that is silently left out would
+    /// be missed much later.
     pub fn parse_all(text: &[u8]) -> Result<Vec<Self>, KeyError> {
         let text = std::str::from_utf8(text).map_err(|_| KeyError::NoKey)?;
         let mut keys = Vec::new();

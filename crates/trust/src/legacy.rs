@@ -1,7 +1,8 @@
 //! cosign's older forms: a signature in a layer's annotations, beside what proves it.
 //!
-//! They are rewrapped as bundles, and nothing is added: a log's promise stays a promise. Annotations:
-//! cosign `SIGNATURE_SPEC.md`; payload: containers "simple signing"; log bundle: Rekor v1 `SignedEntryTimestamp`.
+//! They are rewrapped as bundles, and nothing is added: a log's promise stays a promise.
+//! Annotations: cosign `SIGNATURE_SPEC.md`; payload: containers "simple signing"; log bundle: Rekor
+//! v1 `SignedEntryTimestamp`.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! Verdicts, and the right to write.
 //!
-//! Trust is a value with one origin. [`Judge`] is the only maker of a [`Verdict`], [`admit`] the only maker of an
-//! [`Admitted`], and nothing downstream takes anything else. None of them can be built by hand, copied or used twice; the
-//! tests below fail to compile, and must go on failing.
+//! Trust is a value with one origin. [`Judge`] is the only maker of a [`Verdict`], [`admit`] the
+//! only maker of an [`Admitted`], and nothing downstream takes anything else. None of them can be
+//! built by hand, copied or used twice; the tests below fail to compile, and must go on failing.
 //!
 //! A verdict cannot be made up:
 //! ```compile_fail,E0451

@@ -1,7 +1,7 @@
 //! Everything that governs one image, ready to judge by.
 //!
-//! A [`Policy`] cannot be built by hand: it comes from policies that were read strictly, or says that
-//! there is none.
+//! A [`Policy`] cannot be built by hand: it comes from policies that were read strictly, or says
+//! that there is none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

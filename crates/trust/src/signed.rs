@@ -1,7 +1,8 @@
 //! An item of evidence, read: what was signed, about which digest, and what comes with it as proof.
 //!
 //! Every form ends as a Sigstore bundle, so that one verifier judges all of them ([`super::legacy`]
-//! rewraps the older ones). Bundles: Sigstore protobuf-specs; statements: in-toto Attestation v1 and v0.1.
+//! rewraps the older ones). Bundles: Sigstore protobuf-specs; statements: in-toto Attestation v1
+//! and v0.1.
 
 use sealift_core::digest::Digest;
 use sealift_core::evidence::{Form, Item};

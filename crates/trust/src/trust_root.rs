@@ -1,8 +1,8 @@
 //! Trust roots: whose word counts for certificates, transparency logs and timestamps.
 //!
-//! Here: reading a `trusted_root.json`. What cannot be read in it is left out and said, since one key
-//! of an unknown kind must not make a whole root useless, nor widen it. Not here: where the bytes come
-//! from. Format: Sigstore protobuf-specs, `TrustedRoot`; `validFor.start` is required.
+//! Here: reading a `trusted_root.json`. What cannot be read in it is left out and said, since one
+//! key of an unknown kind must not make a whole root useless, nor widen it. Not here: where the
+//! bytes come from. Format: Sigstore protobuf-specs, `TrustedRoot`; `validFor.start` is required.
 
 use std::collections::BTreeMap;
 
@@ -146,8 +146,8 @@ impl TrustRoot {
             })
     }
 
-    /// Whether the log of this id signed a checkpoint. The id beside a proof is signed by nobody, so it
-    /// is believed only if its own key made the checkpoint.
+    /// Whether the log of this id signed a checkpoint. The id beside a proof is signed by nobody,
+    /// so it is believed only if its own key made the checkpoint.
     pub(crate) fn log_signed(&self, id: &[u8], checkpoint: &Checkpoint) -> bool {
         self.logs.get(id).is_some_and(|log| {
             let mut signatures = checkpoint.signatures().iter();

@@ -121,7 +121,8 @@ pub enum Finding {
     Waived(Waiver),
 }
 
-/// The finding about one digest under one policy. Made by judging alone, used up by [`crate::admit`].
+/// The finding about one digest under one policy. Made by judging alone, used up by
+/// [`crate::admit`].
 #[derive(Debug)]
 pub struct Verdict {
     pub(crate) digest: Digest,
@@ -155,8 +156,8 @@ impl Verdict {
         &self.finding
     }
 
-    /// Whether it is refused for nothing but evidence that could not be read whole: then asking again
-    /// may help.
+    /// Whether it is refused for nothing but evidence that could not be read whole: then asking
+    /// again may help.
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         match &self.finding {

@@ -53,7 +53,8 @@ impl Edit {
         &self.admitted
     }
 
-    /// Lets a second Application ride on this edit, because it wants the same text in the same slot.
+    /// Lets a second Application ride on this edit, because it wants the same text in the same
+    /// slot.
     ///
     /// # Errors
     /// Gives the admission back when it is for another slot or another text.
@@ -85,10 +86,12 @@ impl Edit {
 
 /// Turns the right to write `slot` into an edit of `file`, whose text becomes `bytes`.
 ///
-/// `bytes` comes from `sealift_core::slot`, which has proven that nothing but the slot's value differs.
+/// `bytes` comes from `sealift_core::slot`, which has proven that nothing but the slot's value
+/// differs.
 ///
 /// # Errors
-/// [`WriteError::AdmissionEnded`]: the admission is for another slot or too old. [`WriteError::NoChange`]: same bytes.
+/// [`WriteError::AdmissionEnded`]: the admission is for another slot or too old.
+/// [`WriteError::NoChange`]: same bytes.
 pub fn edit(
     file: &FileText,
     bytes: Vec<u8>,

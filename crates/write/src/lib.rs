@@ -1,7 +1,8 @@
 //! The only way from an `Admitted` to bytes.
 //!
-//! An [`Edit`] is one slot's new text in one file, with the hash of the file before and after. A [`Plan`] is the edits of one
-//! (repository, branch, credential, signer) on one base commit. Neither can be made but from admissions, and both are used up.
+//! An [`Edit`] is one slot's new text in one file, with the hash of the file before and after. A
+//! [`Plan`] is the edits of one (repository, branch, credential, signer) on one base commit.
+//! Neither can be made but from admissions, and both are used up.
 //!
 //! A plan cannot be built by hand:
 //! ```compile_fail,E0451

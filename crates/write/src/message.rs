@@ -1,4 +1,5 @@
-//! Commit messages: the user's text, then our trailers. Git documentation, `git-interpret-trailers`.
+//! Commit messages: the user's text, then our trailers. Git documentation,
+//! `git-interpret-trailers`.
 
 use jiff::Timestamp;
 
@@ -24,8 +25,9 @@ pub struct CommitText {
 
 /// Joins the user's rendered text and our trailers.
 ///
-/// Lines of `text` that look like one of our trailers are defused with a leading `|`: a template, a tag or a label cannot forge
-/// one. The trailers stand in one last paragraph, in the order given; their values are one line each.
+/// Lines of `text` that look like one of our trailers are defused with a leading `|`: a template, a
+/// tag or a label cannot forge one. The trailers stand in one last paragraph, in the order given;
+/// their values are one line each.
 #[must_use]
 pub fn commit_message(
     text: &str,

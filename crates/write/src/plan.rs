@@ -19,7 +19,8 @@ pub struct PlanTarget {
     pub repository: String,
     /// The branch to push, without `refs/heads/`.
     pub branch: String,
-    /// What the branch must point at (`None`: it must not exist). The push is a compare-and-swap on this value.
+    /// What the branch must point at (`None`: it must not exist). The push is a compare-and-swap on
+    /// this value.
     pub expected: Option<Oid>,
     /// The commit that the first commit of the plan builds on.
     pub base: Oid,
@@ -85,7 +86,8 @@ impl Plan {
 /// `commits` are in order; the edits of one file must build on each other, across commits too.
 ///
 /// # Errors
-/// [`WriteError::Empty`] without any edit; [`WriteError::BrokenChain`] when a file's edits do not follow each other.
+/// [`WriteError::Empty`] without any edit; [`WriteError::BrokenChain`] when a file's edits do not
+/// follow each other.
 pub fn plan(target: PlanTarget, commits: Vec<(CommitText, Vec<Edit>)>) -> Result<Plan, WriteError> {
     let mut latest: BTreeMap<RepoPath, Digest> = BTreeMap::new();
     let mut planned = Vec::with_capacity(commits.len());

@@ -1,10 +1,10 @@
 //! From admissions to a patch of an Application's own source: write-back method `argocd`.
 //!
-//! The patch (RFC 6902) names each field that it replaces and tests first that what it builds on still
-//! stands there, so the API server itself refuses it where somebody was faster, and nothing of
-//! anybody's is written over. It touches nothing but Helm parameters, kustomize images and plugin
-//! variables of one source. Argo CD manual, "Application specification"; drop-in contract: the fields
-//! and their merging are those of Argo CD Image Updater.
+//! The patch (RFC 6902) names each field that it replaces and tests first that what it builds on
+//! still stands there, so the API server itself refuses it where somebody was faster, and nothing
+//! of anybody's is written over. It touches nothing but Helm parameters, kustomize images and
+//! plugin variables of one source. Argo CD manual, "Application specification"; drop-in contract:
+//! the fields and their merging are those of Argo CD Image Updater.
 
 use jiff::Timestamp;
 use sealift_core::manifest::Source;
@@ -85,8 +85,9 @@ impl SpecPatch {
 /// Comes back with the source after it, for those who look on.
 ///
 /// # Errors
-/// [`WriteError::AdmissionEnded`]: another value stands there than the admission is for, or it is too old.
-/// [`WriteError::NoSource`]: there is no such source. [`WriteError::Empty`]: everything stands there already.
+/// [`WriteError::AdmissionEnded`]: another value stands there than the admission is for, or it is
+/// too old. [`WriteError::NoSource`]: there is no such source. [`WriteError::Empty`]: everything
+/// stands there already.
 pub fn spec_patch(
     application: &Value,
     which: Which,

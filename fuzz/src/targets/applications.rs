@@ -11,8 +11,8 @@ use serde_json::json;
 use super::text;
 
 /// Annotations never open another namespace's Secrets or the operator's credentials, and never lead
-/// out of the repository. The input is one annotation a line, `key=value`; the prefix of keys may be
-/// left out.
+/// out of the repository. The input is one annotation a line, `key=value`; the prefix of keys may
+/// be left out.
 pub(super) fn annotations(bytes: &[u8]) {
     let text = text(bytes);
     let annotations: serde_json::Map<_, _> = text

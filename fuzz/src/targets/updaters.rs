@@ -31,8 +31,8 @@ fn application(name: &str) -> ApplicationManifest {
     ApplicationManifest::from_value(manifest).unwrap()
 }
 
-/// What is refused says why; what is read selects its own namespace, reads no Secret of another one,
-/// stays in the repository, and makes a push of no pull request.
+/// What is refused says why; what is read selects its own namespace, reads no Secret of another
+/// one, stays in the repository, and makes a push of no pull request.
 pub(super) fn image_updaters(bytes: &[u8]) {
     let mut reader = Reader::new("team");
     reader.read_documents("fuzz.yaml", bytes, Named::ByFolder);

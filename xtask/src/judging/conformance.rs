@@ -1,7 +1,7 @@
 //! `cargo xtask conformance [DIR]`: the public sigstore-conformance bundles through our judge.
 //!
-//! Each case twice: by the artefact's bytes, and by its digest alone. A folder whose name ends in `_fail`
-//! must be refused, every other one trusted.
+//! Each case twice: by the artefact's bytes, and by its digest alone. A folder whose name ends in
+//! `_fail` must be refused, every other one trusted.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Judging from the command line of a developer: public conformance cases, and images signed by real
-//! tools, each through the documents, the reader and the judge that the program uses.
+//! Judging from the command line of a developer: public conformance cases, and images signed by
+//! real tools, each through the documents, the reader and the judge that the program uses.
 
 pub(crate) mod conformance;
 pub(crate) mod layouts;

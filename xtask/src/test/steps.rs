@@ -28,8 +28,8 @@ pub(super) fn packages(_: &Path) -> Result<Outcome> {
     Ok(Outcome::of(true))
 }
 
-/// The API server that the tests run against is there, or is built. Without it they do not run, which
-/// is a failure where everything must.
+/// The API server that the tests run against is there, or is built. Without it they do not run,
+/// which is a failure where everything must.
 pub(super) fn kube(_: &Path) -> Result<Outcome> {
     match sealift_testkit::kube::binaries::find_or_build() {
         Ok(binaries) => {

@@ -25,8 +25,8 @@ pub(crate) fn auth_challenge(case: &Value) -> Outcome {
     if got == case["expected"] {
         return Outcome::Passed;
     }
-    // The rule: a piece of a line, cut at commas outside of quotes, begins a challenge when its first blank comes before its
-    // first `=`.
+    // The rule: a piece of a line, cut at commas outside of quotes, begins a challenge when its
+    // first blank comes before its first `=`.
     let heads: Vec<String> = lines
         .iter()
         .flat_map(|line| pieces(line))
@@ -121,8 +121,9 @@ fn typed(recorded: &Value) -> Value {
     value
 }
 
-/// The rule, by lists of path segments: the longest prefix of them wins, of equals the last. A name without a registry is Docker Hub's
-/// unless an entry says `default`, and Docker Hub keeps one-element names in `library`.
+/// The rule, by lists of path segments: the longest prefix of them wins, of equals the last. A name
+/// without a registry is Docker Hub's unless an entry says `default`, and Docker Hub keeps
+/// one-element names in `library`.
 fn endpoint_by_rule(conf: &RegistriesConf, image: &str) -> (&'static str, Value) {
     const HUB: &str = "https://registry-1.docker.io";
     let first = image.split('/').next().unwrap_or_default();
@@ -168,8 +169,9 @@ fn endpoint_by_rule(conf: &RegistriesConf, image: &str) -> (&'static str, Value)
     (rule, value)
 }
 
-/// `http-requests.json`: the requests of one image in one cycle. Ours are fewer, so each case runs the real client against a registry with
-/// tokens and compares what that saw with what the rule computes.
+/// `http-requests.json`: the requests of one image in one cycle. Ours are fewer, so each case runs
+/// the real client against a registry with tokens and compares what that saw with what the rule
+/// computes.
 pub(crate) fn http_requests(case: &Value) -> Outcome {
     let number = |key: &str| {
         usize::try_from(case[key].as_u64().unwrap_or(1))
@@ -224,7 +226,8 @@ impl Cycle {
         matches!(self.strategy.as_str(), "newest-build" | "latest")
     }
 
-    /// What our client asks, by kind: no ping; one refusal teaches the scheme, one token serves all; the digest strategy lists nothing.
+    /// What our client asks, by kind: no ping; one refusal teaches the scheme, one token serves
+    /// all; the digest strategy lists nothing.
     fn expected(&self) -> BTreeMap<&'static str, usize> {
         let (refused, tokens) = if self.is_warm { (0, 0) } else { (1, 1) };
         let each = if self.is_index { 2 } else { 1 };

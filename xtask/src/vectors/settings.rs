@@ -1,4 +1,5 @@
-//! Recorded answers about what users wrote: annotations, registries, credentials, branches, commits.
+//! Recorded answers about what users wrote: annotations, registries, credentials, branches,
+//! commits.
 
 mod credentials;
 mod git;

@@ -1,8 +1,9 @@
 //! The docker configuration in pull secrets: `{"auths": {"<host>[/<path>]": {"auth": …}}}`.
 //!
-//! An entry serves a registry when the hosts are equal and the entry's path is a whole-segment prefix of the repository's; the longest
-//! such path wins, so that the answer never depends on the order of keys. Docker Hub's names are one host. Not read: `credHelpers`,
-//! `credsStore`, identity tokens. Kubernetes, "Images", "Interpretation of config.json".
+//! An entry serves a registry when the hosts are equal and the entry's path is a whole-segment
+//! prefix of the repository's; the longest such path wins, so that the answer never depends on the
+//! order of keys. Docker Hub's names are one host. Not read: `credHelpers`, `credsStore`, identity
+//! tokens. Kubernetes, "Images", "Interpretation of config.json".
 
 use std::fmt;
 
@@ -15,7 +16,8 @@ use super::{CredentialError, Login};
 use crate::limits;
 use crate::secret::Secret;
 
-/// The `auths` of a docker configuration. Each entry is checked when it is used, so a broken one harms its own registry only.
+/// The `auths` of a docker configuration. Each entry is checked when it is used, so a broken one
+/// harms its own registry only.
 pub struct DockerConfig {
     auths: Map<String, Value>,
 }
@@ -47,7 +49,8 @@ impl DockerConfig {
     /// Reads the JSON text.
     ///
     /// # Errors
-    /// [`CredentialError::DockerConfig`]: too large, not JSON, or without an `auths` map. No message holds a value.
+    /// [`CredentialError::DockerConfig`]: too large, not JSON, or without an `auths` map. No
+    /// message holds a value.
     pub fn parse(text: &[u8]) -> Result<Self, CredentialError> {
         let refused = |problem: String| CredentialError::DockerConfig(problem);
         if text.len() > limits::DOCKER_CONFIG_BYTES_MAX {
@@ -73,7 +76,8 @@ impl DockerConfig {
         }
     }
 
-    /// The login for `repository` (for example `library/nginx`, or empty) of the registry whose API is at `api_url`.
+    /// The login for `repository` (for example `library/nginx`, or empty) of the registry whose API
+    /// is at `api_url`.
     ///
     /// # Errors
     /// [`CredentialError::NoEntry`], [`CredentialError::Entry`].
@@ -91,7 +95,8 @@ impl DockerConfig {
                 let place = Place::of(key);
                 let serves =
                     place.host == wanted.host && is_segment_prefix(place.path, &wanted_path);
-                // Equal places written differently: the text decides, so that the answer is always the same.
+                // Equal places written differently: the text decides, so that the answer is always
+                // the same.
                 serves.then_some((place.path.len(), std::cmp::Reverse(key), value))
             })
             .max_by_key(|(path_length, key, _)| (*path_length, *key));
@@ -102,7 +107,8 @@ impl DockerConfig {
     }
 }
 
-/// Host and path of a key or an API URL, made comparable: no scheme, no version suffix, one name for Docker Hub.
+/// Host and path of a key or an API URL, made comparable: no scheme, no version suffix, one name
+/// for Docker Hub.
 struct Place<'a> {
     host: String,
     path: &'a str,

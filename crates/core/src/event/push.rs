@@ -25,8 +25,8 @@ pub struct NotAnIntentId(String);
 pub struct Intent {
     /// Its name.
     pub intent: IntentId,
-    /// The repository, masked; `applications.argoproj.io/namespace/name` where an Application itself
-    /// is written.
+    /// The repository, masked; `applications.argoproj.io/namespace/name` where an Application
+    /// itself is written.
     pub repository: MaskedUrl,
     /// The branch that is pushed; `-` where an Application itself is written.
     pub branch: String,

@@ -1,7 +1,7 @@
 //! From annotations to a reference of an `ImageUpdater`, and back.
 //!
-//! Both ways go through [`Settings`], so that what comes out means what went in. What one of the two
-//! forms cannot say is named, with the reason; it is never left out in silence.
+//! Both ways go through [`Settings`], so that what comes out means what went in. What one of the
+//! two forms cannot say is named, with the reason; it is never left out in silence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +75,8 @@ pub fn to_reference(name: &str, settings: &Settings) -> Converted<ApplicationRef
     Converted { value, lost }
 }
 
-/// The annotations of Argo CD Image Updater that say the same. Our own annotations stay as they are.
+/// The annotations of Argo CD Image Updater that say the same. Our own annotations stay as they
+/// are.
 #[must_use]
 pub fn to_annotations(settings: &Settings) -> Converted<BTreeMap<String, String>> {
     let mut writer = Writer::default();

@@ -1,4 +1,5 @@
-//! Label selectors as Kubernetes evaluates them. One that is invalid matches nothing, with a remark.
+//! Label selectors as Kubernetes evaluates them. One that is invalid matches nothing, with a
+//! remark.
 //!
 //! Kubernetes, "Labels and Selectors": syntax of keys and values, set-based requirements.
 

@@ -1,8 +1,9 @@
-//! `ImageUpdater` of `argocd-image-updater.argoproj.io/v1alpha1`: which Applications are followed, and how.
+//! `ImageUpdater` of `argocd-image-updater.argoproj.io/v1alpha1`: which Applications are followed,
+//! and how.
 //!
 //! Here: the objects as people write them ([`spec`]) with their CRD ([`schema`]), read as an API
-//! server would admit them ([`read`]), which of them an Application belongs to ([`select`]), what it
-//! is followed by ([`settings`]), what is said on the object ([`status`]), and the way from
+//! server would admit them ([`read`]), which of them an Application belongs to ([`select`]), what
+//! it is followed by ([`settings`]), what is said on the object ([`status`]), and the way from
 //! annotations and back ([`convert`]). Not here: what settings mean (`application`), and where
 //! objects come from.
 //!

@@ -2,7 +2,8 @@
 //!
 //! An object selects Applications of its own namespace alone. In one object the most specific
 //! reference decides; of several objects the oldest, so that a new one never takes an Application
-//! away. A reference that leaves everything to annotations selects only Applications that have some.
+//! away. A reference that leaves everything to annotations selects only Applications that have
+//! some.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,8 @@ pub struct Claim<'a> {
 }
 
 impl Roster {
-    /// Sorts the objects by age, then name. One that does not say its age is younger than all that do.
+    /// Sorts the objects by age, then name. One that does not say its age is younger than all that
+    /// do.
     #[must_use]
     pub fn new(updaters: impl IntoIterator<Item = ImageUpdater>) -> Self {
         let mut by_namespace: BTreeMap<String, Vec<ImageUpdater>> = BTreeMap::new();

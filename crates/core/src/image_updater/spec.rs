@@ -1,4 +1,5 @@
-//! The fields of an `ImageUpdater`. The CRD is generated from these types; every way in reads through them.
+//! The fields of an `ImageUpdater`. The CRD is generated from these types; every way in reads
+//! through them.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,8 @@ pub const PLUGIN_NAME: &str = "A plugin target needs spec or name";
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageUpdaterSpec {
-    /// The Applications of the object's namespace, by name and labels. The most specific reference that fits an Application decides.
+    /// The Applications of the object's namespace, by name and labels. The most specific reference
+    /// that fits an Application decides.
     #[schemars(
         length(min = 1),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["namePattern"])
@@ -51,7 +53,8 @@ pub struct ApplicationRef {
     /// Labels that the Application must have, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_selectors: Option<LabelSelector>,
-    /// Whether the annotations of the Application say how it is followed. Then nothing else here counts but the signatures.
+    /// Whether the annotations of the Application say how it is followed. Then nothing else here
+    /// counts but the signatures.
     #[serde(default)]
     pub use_annotations: bool,
     /// The images that are followed.
@@ -198,7 +201,8 @@ pub struct CommonUpdateSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub ignore_tags: Option<Vec<String>>,
-    /// Where the credentials for the registry are: `pullsecret:NAMESPACE/NAME` or `secret:NAMESPACE/NAME#FIELD`.
+    /// Where the credentials for the registry are: `pullsecret:NAMESPACE/NAME` or
+    /// `secret:NAMESPACE/NAME#FIELD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_secret: Option<String>,
     /// Platforms that the image must have, such as `linux/arm64`.
@@ -211,7 +215,8 @@ pub struct CommonUpdateSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteBackConfig {
-    /// `argocd`, `git`, `git:repocreds`, `git:secret:NAME` or `git:secret:NAMESPACE/NAME`; `argocd` where nobody says.
+    /// `argocd`, `git`, `git:repocreds`, `git:secret:NAME` or `git:secret:NAMESPACE/NAME`; `argocd`
+    /// where nobody says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^(argocd|git|git:[a-zA-Z0-9][a-zA-Z0-9-._/:]*)$"))]
     pub method: Option<String>,

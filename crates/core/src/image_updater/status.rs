@@ -1,4 +1,5 @@
-//! What is said on an `ImageUpdater`: numbers, conditions, recent updates, and each image's decision.
+//! What is said on an `ImageUpdater`: numbers, conditions, recent updates, and each image's
+//! decision.
 //!
 //! Pure: the status before and the values of a cycle give the status after. Field names, reasons
 //! and messages of the conditions `Reconciling`, `Error` and `Ready` are those of Argo CD Image

@@ -1,4 +1,5 @@
-//! ImageUpdaters as users write them: what the schema says of them, whom they select, and what they mean.
+//! ImageUpdaters as users write them: what the schema says of them, whom they select, and what they
+//! mean.
 
 mod contract;
 mod conversion;

@@ -1,4 +1,5 @@
-//! A policy after reading: profile and defaults filled in, names resolved, patterns compiled. What `sealift_trust` judges by.
+//! A policy after reading: profile and defaults filled in, names resolved, patterns compiled. What
+//! `sealift_trust` judges by.
 //!
 //! Made from valid documents alone; nothing here can contradict itself.
 
@@ -79,8 +80,8 @@ pub struct Demand {
     pub of: BTreeSet<String>,
     /// Those that must be among them; a part of `of`.
     pub including: BTreeSet<String>,
-    /// Greatest age since the proven time of signing, in seconds. It does not bind keys that prove no
-    /// time (no logs, no timestamps); at least one authority of `of` proves one.
+    /// Greatest age since the proven time of signing, in seconds. It does not bind keys that prove
+    /// no time (no logs, no timestamps); at least one authority of `of` proves one.
     pub max_age_secs: Option<i64>,
 }
 

@@ -15,7 +15,8 @@ pub struct Identity {
     pub issuer: Pattern,
     /// The subject alternative name.
     pub subject: Pattern,
-    /// Further claims, by their documented names in camel case (`sourceRepositoryRef`); any of a claim's patterns.
+    /// Further claims, by their documented names in camel case (`sourceRepositoryRef`); any of a
+    /// claim's patterns.
     pub claims: BTreeMap<String, Vec<Pattern>>,
 }
 
@@ -28,7 +29,8 @@ pub enum Pattern {
     UrlPrefix(String),
     /// An expression for the whole text; compiled anchored.
     Regexp(Regex),
-    /// A text around a part that a glob must match, such as `https://…/release.yml@refs/tags/` and `v*`.
+    /// A text around a part that a glob must match, such as `https://…/release.yml@refs/tags/` and
+    /// `v*`.
     Glob {
         /// Before the part.
         prefix: String,
@@ -114,7 +116,8 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
-    /// Whether `text` satisfies it. `tag` is the tag of the image that is judged; without one nothing is the same as it.
+    /// Whether `text` satisfies it. `tag` is the tag of the image that is judged; without one
+    /// nothing is the same as it.
     #[must_use]
     pub fn matches(&self, text: &str, tag: Option<&str>) -> bool {
         match self {

@@ -1,4 +1,5 @@
-//! `PromotionPolicy`, `ClusterPromotionPolicy` and `PolicyException`: what must hold before an image is promoted.
+//! `PromotionPolicy`, `ClusterPromotionPolicy` and `PolicyException`: what must hold before an
+//! image is promoted.
 //!
 //! Here: the documents as people write them ([`spec`]), read strictly ([`read`]) into
 //! [`effective`] policies, and which of them govern an image ([`set`]). Not here: fetching keys and

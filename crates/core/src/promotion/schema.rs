@@ -1,4 +1,5 @@
-//! The JSON Schema of policy documents, and the CRDs, both generated from the types of [`super::spec`].
+//! The JSON Schema of policy documents, and the CRDs, both generated from the types of
+//! [`super::spec`].
 //!
 //! JSON Schema 2020-12; Kubernetes `apiextensions.k8s.io/v1`, "structural schemas".
 

@@ -88,7 +88,8 @@ pub struct Governance {
     pub refused: Vec<Arc<InvalidPolicy>>,
     /// Where else signatures are looked up: mirrors' originals, signature repositories.
     pub places: BTreeSet<Canonical>,
-    /// Exceptions that are about this image of this Application now; their digests are not compared.
+    /// Exceptions that are about this image of this Application now; their digests are not
+    /// compared.
     pub exceptions: Vec<GoverningException>,
 }
 

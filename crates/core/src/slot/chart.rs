@@ -1,13 +1,14 @@
 //! What a chart does with a value besides pulling the image by it.
 //!
-//! A tag with its digest (`1.2.3@sha256:…`) is a good reference and no label value: Kubernetes takes
-//! letters, digits, `-`, `_` and `.`, 63 at most (Kubernetes, "Labels and Selectors", "Syntax and
-//! character set"). A chart that makes a label of the tag stops rendering when the digest is in it.
+//! A tag with its digest (`1.2.3@sha256:…`) is a good reference and no label value: Kubernetes
+//! takes letters, digits, `-`, `_` and `.`, 63 at most (Kubernetes, "Labels and Selectors", "Syntax
+//! and character set"). A chart that makes a label of the tag stops rendering when the digest is in
+//! it.
 
 /// The first line of a template that makes a label of the value at `route` (`image.tag`), from 1.
 ///
-/// A label is told by its key: a prefix with `/` (`app.kubernetes.io/version`) or a name that ends in
-/// `version`. What the template does in other ways is not seen.
+/// A label is told by its key: a prefix with `/` (`app.kubernetes.io/version`) or a name that ends
+/// in `version`. What the template does in other ways is not seen.
 #[must_use]
 pub fn label_line(template: &str, route: &str) -> Option<usize> {
     let value = format!(".Values.{route}");

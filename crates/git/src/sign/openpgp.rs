@@ -1,4 +1,5 @@
-//! OpenPGP signatures. RFC 9580, section 5.2; keys of version 4, which is what Git's verifiers read.
+//! OpenPGP signatures. RFC 9580, section 5.2; keys of version 4, which is what Git's verifiers
+//! read.
 
 use jiff::Timestamp;
 use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey};

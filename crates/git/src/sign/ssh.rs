@@ -60,7 +60,8 @@ impl SshSigner {
     }
 }
 
-/// `rsa-sha2-512`, RFC 8332. `ssh-key` 0.6.7 cannot: it builds the private key from one of its primes twice.
+/// `rsa-sha2-512`, RFC 8332. `ssh-key` 0.6.7 cannot: it builds the private key from one of its
+/// primes twice.
 fn sign_rsa(key: &RsaKeypair, payload: &[u8]) -> ssh_key::Result<SshSig> {
     let number = |mpint: &Mpint| {
         let bytes = mpint.as_positive_bytes().ok_or(ssh_key::Error::Crypto)?;

@@ -39,7 +39,8 @@ fn basic(username: &str, password: &str) -> Credential {
 
 #[tokio::test]
 async fn a_cycle_over_http_takes_few_requests_and_a_quiet_one_fewer() {
-    // Requests of a whole cycle and of a quiet one; processes of both: without the program's help, and with it.
+    // Requests of a whole cycle and of a quiet one; processes of both: without the program's help,
+    // and with it.
     for (world, bounds) in World::both().into_iter().zip([(5, 1, 5), (8, 2, 8)]) {
         let bare = world.remotes.repository("r");
         bare.commit("main", "one", &usual_files());

@@ -1,4 +1,5 @@
-//! Branches, tags and commits by name, over HTTP, with and without a process, from servers of both protocols.
+//! Branches, tags and commits by name, over HTTP, with and without a process, from servers of both
+//! protocols.
 
 use sealift_core::oid::Oid;
 use sealift_git::GitError;
@@ -8,7 +9,8 @@ use sealift_testkit::git::{BareRepository, git};
 
 use crate::world::{World, read_one, text_of};
 
-/// A repository of three commits: `first` has a light tag, `second` an annotated one, `main` is at the third.
+/// A repository of three commits: `first` has a light tag, `second` an annotated one, `main` is at
+/// the third.
 fn three_commits(world: &World) -> (BareRepository, [Oid; 3]) {
     let bare = world.remotes.repository("r");
     let commits: [Oid; 3] = ["first", "second", "third"].map(|text| {
@@ -83,7 +85,8 @@ async fn a_commit_is_read_by_its_id_and_asked_for_once() {
 #[tokio::test]
 async fn a_commit_that_is_absent_or_not_given_out_says_so() {
     for world in World::both() {
-        // No branch or tag names the third commit any more: a server of the old protocol does not give it by its id.
+        // No branch or tag names the third commit any more: a server of the old protocol does not
+        // give it by its id.
         let (bare, [first, _, third]) = three_commits(&world);
         bare.commit("main", "fourth", &[("values.yaml", File(b"fourth"))]);
         bare.git(&["config", "uploadpack.allowAnySHA1InWant", "false"]);

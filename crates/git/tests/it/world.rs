@@ -1,4 +1,5 @@
-//! What the tests share: repositories under a temporary folder, and plans made the only way there is.
+//! What the tests share: repositories under a temporary folder, and plans made the only way there
+//! is.
 
 use std::collections::BTreeSet;
 

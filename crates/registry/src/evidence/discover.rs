@@ -1,7 +1,7 @@
 //! Asking a registry for what hangs on a digest.
 //!
-//! Each request is bounded, all together are bounded in number, bytes and time, and content by digest
-//! is fetched once.
+//! Each request is bounded, all together are bounded in number, bytes and time, and content by
+//! digest is fetched once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -138,8 +138,8 @@ impl Draft {
         self.note(asked, missing.into(), false);
     }
 
-    /// Notes that `asked`, a list of what there is, could not be read to its end. A bound of ours that
-    /// is reached hides nothing on its own: anybody who may push can reach it.
+    /// Notes that `asked`, a list of what there is, could not be read to its end. A bound of ours
+    /// that is reached hides nothing on its own: anybody who may push can reach it.
     pub(crate) fn list_gap(&mut self, asked: impl fmt::Display, missing: impl Into<Missing>) {
         let missing = missing.into();
         let hides = missing.reason != Reason::EvidenceLimit;

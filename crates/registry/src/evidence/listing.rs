@@ -1,8 +1,8 @@
 //! Listing referrers, page by page.
 //!
-//! Whether a registry has the referrers API its answer tells: `404`, `400`, `406` or another content type
-//! mean that it has none (GHCR answers `404 MANIFEST_UNKNOWN`); everything else that is no list is a gap. OCI
-//! distribution-spec v1.1, "Listing Referrers".
+//! Whether a registry has the referrers API its answer tells: `404`, `400`, `406` or another
+//! content type mean that it has none (GHCR answers `404 MANIFEST_UNKNOWN`); everything else that
+//! is no list is a gap. OCI distribution-spec v1.1, "Listing Referrers".
 
 use std::collections::BTreeSet;
 

@@ -251,7 +251,8 @@ async fn a_token_server_on_another_port_of_a_plain_http_host_is_used() {
     });
     let world = world(registry.url());
     let access: Access = Account::new("env:X", "right");
-    // The scripted registry does not know the other's tokens, so the listing stays refused; the token was asked for.
+    // The scripted registry does not know the other's tokens, so the listing stays refused; the
+    // token was asked for.
     assert_eq!(
         list(&world, "a", &access).await,
         Err(Reason::RegistryUnauthorized)

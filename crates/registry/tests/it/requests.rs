@@ -1,7 +1,7 @@
 //! How many requests a cycle costs.
 //!
-//! Where nothing changed: one listing for each repository and credential, no `/v2/` ping, no token fetched twice within its life,
-//! no manifest fetched twice.
+//! Where nothing changed: one listing for each repository and credential, no `/v2/` ping, no token
+//! fetched twice within its life, no manifest fetched twice.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,8 @@ use sealift_testkit::registry::scripted::{Auth, ScriptedRegistry};
 
 use super::{Account, World, any, at, complete, name, nobody, world};
 
-/// Lists every repository and reads what its greatest tag is, as a semver cycle with one outdated image a repository does.
+/// Lists every repository and reads what its greatest tag is, as a semver cycle with one outdated
+/// image a repository does.
 async fn cycle(world: &World, repositories: &[String], access: &Access, second: i64) {
     let one = |repository: &String| {
         let repository = name(repository);

@@ -1,4 +1,5 @@
-//! `sealift convert`: annotations into ImageUpdaters, or back. Prints objects or a diff; changes nothing.
+//! `sealift convert`: annotations into ImageUpdaters, or back. Prints objects or a diff; changes
+//! nothing.
 //!
 //! Here: reading, printing, and what cannot be converted. Not here: the conversion
 //! (`sealift_core::image_updater::convert`).

@@ -33,7 +33,8 @@ pub(super) fn run(arguments: &EventsArguments) -> anyhow::Result<Exit> {
     })
 }
 
-/// The anchors in the history of a repository's default branch. The command line names it, so it may be a local path.
+/// The anchors in the history of a repository's default branch. The command line names it, so it
+/// may be a local path.
 async fn trailers(repository: &str) -> anyhow::Result<Vec<TrailerInCommit>> {
     let path = std::path::Path::new(repository);
     let url = match path.canonicalize() {

@@ -1,4 +1,5 @@
-//! `sealift explain`: for one Application, every tag, what dropped it, what won, and what would change. The same code as `run`.
+//! `sealift explain`: for one Application, every tag, what dropped it, what won, and what would
+//! change. The same code as `run`.
 
 use std::io::Write as _;
 

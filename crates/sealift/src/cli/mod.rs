@@ -24,8 +24,8 @@ use crate::exit::Exit;
 
 /// Sealift lifts only sealed images into Git.
 ///
-/// It follows Argo CD Applications, chooses new image tags, proves them, and writes them to Git, with an event for
-/// everything it considered.
+/// It follows Argo CD Applications, chooses new image tags, proves them, and writes them to Git,
+/// with an event for everything it considered.
 #[derive(Debug, Parser)]
 #[command(
     name = "sealift",

@@ -1,4 +1,5 @@
-//! Options that several commands share. Names and defaults of Argo CD Image Updater are kept where it has the option.
+//! Options that several commands share. Names and defaults of Argo CD Image Updater are kept where
+//! it has the option.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,10 +9,13 @@ use clap::{Args, ValueEnum};
 /// Where Applications, Secrets and ConfigMaps come from.
 #[derive(Debug, Clone, Args)]
 pub struct SourceOptions {
-    /// File, folder (read recursively), `-`, or Git URL (`URL//folder?ref=NAME`: a branch, a tag or a whole commit id) with Kubernetes objects. Repeatable. Without it objects come from the API server
+    /// File, folder (read recursively), `-`, or Git URL (`URL//folder?ref=NAME`: a branch, a tag or
+    /// a whole commit id) with Kubernetes objects. Repeatable. Without it objects come from the API
+    /// server
     #[arg(short = 'f', long = "filename", value_name = "PATH|GIT-URL")]
     pub filename: Vec<String>,
-    /// How to reach the API server [default: `KUBECONFIG`, the Pod's ServiceAccount, `~/.kube/config`]
+    /// How to reach the API server [default: `KUBECONFIG`, the Pod's ServiceAccount,
+    /// `~/.kube/config`]
     #[arg(long, value_name = "FILE", conflicts_with = "filename")]
     pub kubeconfig: Option<PathBuf>,
     /// Namespaces of Applications, comma-separated; `*` is all [default: our own]
@@ -20,10 +24,12 @@ pub struct SourceOptions {
     /// File with policies that must hold, beside those of the objects. Repeatable
     #[arg(long, value_name = "FILE")]
     pub policy: Vec<PathBuf>,
-    /// Namespace of Argo CD: its repository secrets and ConfigMaps are looked up there [default: with `-f` `argocd`, else our own]
+    /// Namespace of Argo CD: its repository secrets and ConfigMaps are looked up there [default:
+    /// with `-f` `argocd`, else our own]
     #[arg(long, value_name = "NAME", env = "ARGOCD_NAMESPACE")]
     pub argocd_namespace: Option<String>,
-    /// Which annotated Applications are followed that no ImageUpdater selects [default: with `-f` `auto`, else `never`]
+    /// Which annotated Applications are followed that no ImageUpdater selects [default: with `-f`
+    /// `auto`, else `never`]
     #[arg(long, value_name = "WHEN")]
     pub annotations: Option<AnnotationsOption>,
 }
@@ -133,7 +139,8 @@ pub enum UnverifiedOption {
 /// Trust roots.
 #[derive(Debug, Clone, Args)]
 pub struct TrustOptions {
-    /// Use this trust root although its metadata has expired and cannot be refreshed: `publicGood`, `github`, or the mirror's URL. Repeatable
+    /// Use this trust root although its metadata has expired and cannot be refreshed: `publicGood`,
+    /// `github`, or the mirror's URL. Repeatable
     #[arg(long, value_name = "NAME")]
     pub unsafe_expired_trust_root: Vec<String>,
 }

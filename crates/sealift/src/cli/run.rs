@@ -154,7 +154,8 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         if let Some(edits) = &mut edits {
             edits.forget();
         }
-        // A push that has begun is seen to its end: a cycle is not cut in the middle, it is bounded by its deadlines.
+        // A push that has begun is seen to its end: a cycle is not cut in the middle, it is bounded
+        // by its deadlines.
         match engine.cycle().await {
             Ok(report) => log_cycle(&report),
             Err(error) => tracing::error!(error = format!("{error:#}"), "the cycle failed"),

@@ -1,4 +1,5 @@
-//! `sealift test IMAGE`: what would be chosen for one image. No Application and no cluster are needed.
+//! `sealift test IMAGE`: what would be chosen for one image. No Application and no cluster are
+//! needed.
 
 use std::io::Write as _;
 use std::num::NonZeroU32;

@@ -1,9 +1,9 @@
 //! Leader election: the rules of [`sealift_core::election`] on a real lease.
 //!
 //! A task looks at the lease and renews it; whoever is about to write asks [`Leader::leads`], which
-//! goes by what is known at that moment and by the clock, not by what the task last got to say. That
-//! two writes of one update cannot happen rests on compare-and-swap (of the push, of the patch), not
-//! on this.
+//! goes by what is known at that moment and by the clock, not by what the task last got to say.
+//! That two writes of one update cannot happen rests on compare-and-swap (of the push, of the
+//! patch), not on this.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,7 +113,8 @@ impl Candidacy {
         self.leader.clone()
     }
 
-    /// Gives the lease up, where we hold it, so that another need not wait. Nothing is being written by now.
+    /// Gives the lease up, where we hold it, so that another need not wait. Nothing is being
+    /// written by now.
     pub async fn give_up(self) {
         self.task.abort();
         let step = self.leader.election().release(self.leader.0.now());

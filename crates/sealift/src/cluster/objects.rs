@@ -1,8 +1,8 @@
 //! The cluster behind the port [`Objects`], as one cycle sees it.
 //!
-//! Applications and policies come from watches. Secrets and ConfigMaps are read by name, each once a
-//! cycle, and never watched; the one list of Secrets is that of Argo CD's repository credentials, by
-//! its label.
+//! Applications and policies come from watches. Secrets and ConfigMaps are read by name, each once
+//! a cycle, and never watched; the one list of Secrets is that of Argo CD's repository credentials,
+//! by its label.
 
 use std::collections::BTreeMap;
 use std::future::Future;

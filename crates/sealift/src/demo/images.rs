@@ -1,4 +1,5 @@
-//! Small images as OCI image layouts, byte for byte the same at every run. OCI image-spec v1.1, "Image Layout".
+//! Small images as OCI image layouts, byte for byte the same at every run. OCI image-spec v1.1,
+//! "Image Layout".
 
 use std::fs;
 use std::io;
@@ -12,7 +13,8 @@ use crate::platform::architecture;
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
-/// Writes a layout that holds one image a tag. `created` of the n-th tag is n days after 2026-01-01.
+/// Writes a layout that holds one image a tag. `created` of the n-th tag is n days after
+/// 2026-01-01.
 pub(crate) fn write_layout(folder: &Path, repository: &str, tags: &[&str]) -> io::Result<()> {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;

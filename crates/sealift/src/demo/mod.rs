@@ -1,4 +1,5 @@
-//! `sealift demo`: the ordinary `run --once` on a small world that it lays out itself. No cluster, no network, no credentials.
+//! `sealift demo`: the ordinary `run --once` on a small world that it lays out itself. No cluster,
+//! no network, no credentials.
 
 mod images;
 mod signed;

@@ -1,4 +1,5 @@
-//! The demo's signed images: layouts that real cosign signed, put under tags of the demo's own. No signer is in the program.
+//! The demo's signed images: layouts that real cosign signed, put under tags of the demo's own. No
+//! signer is in the program.
 
 use std::fs;
 use std::io;
@@ -55,7 +56,8 @@ pub(crate) const BY_STRANGER: Signed = signed!(
     "daaf0ebfe981fe147d919808ca9e89417491206e854f5c944bca778b7a0d19c2",
 );
 
-/// Adds the image of `signed`, with all that hangs on it, to the layout in `folder`, under each of `tags`.
+/// Adds the image of `signed`, with all that hangs on it, to the layout in `folder`, under each of
+/// `tags`.
 pub(crate) fn add(folder: &Path, signed: &Signed, tags: &[&str]) -> io::Result<()> {
     const NAME: &str = "org.opencontainers.image.ref.name";
     let blobs = folder.join("blobs/sha256");

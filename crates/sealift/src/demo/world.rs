@@ -1,4 +1,5 @@
-//! The demo's world in a folder: images, a bare Git repository, five Applications and a policy. No network, no credentials.
+//! The demo's world in a folder: images, a bare Git repository, five Applications and a policy. No
+//! network, no credentials.
 
 use std::fs;
 use std::io::Write as _;
@@ -29,7 +30,8 @@ const REPOSITORIES: &[(&str, &[&str])] = &[
 /// The repository that a policy governs.
 pub(crate) const CHECKOUT: &str = "acme/checkout";
 
-/// The image that the workflow signed at its own tag, and again under a tag that it was not signed for.
+/// The image that the workflow signed at its own tag, and again under a tag that it was not signed
+/// for.
 const SIGNED_AND_RETAGGED: &[&str] = &["v1.2.3", "v1.3.0"];
 
 /// The image that somebody else signed.
@@ -118,7 +120,8 @@ impl World {
         self.folder.join("state")
     }
 
-    /// Lays the world out in `folder`, which must be missing or empty; or opens the one that is there.
+    /// Lays the world out in `folder`, which must be missing or empty; or opens the one that is
+    /// there.
     pub(crate) fn open_or_make(folder: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("`{}`", folder.display()))?;
         let folder = folder.canonicalize()?;

@@ -1,8 +1,8 @@
 //! The one port that Kubernetes objects come through: files, or the API server.
 //!
 //! Here: what the pipeline may ask, and what it learns about where an answer came from. Not here:
-//! what the objects mean (`sealift_core`), and how they are fetched (`files`, `crate::cluster`). The pipeline cannot
-//! tell the sources apart, so nothing in [`Objects`] knows of paths or watches.
+//! what the objects mean (`sealift_core`), and how they are fetched (`files`, `crate::cluster`).
+//! The pipeline cannot tell the sources apart, so nothing in [`Objects`] knows of paths or watches.
 
 pub mod files;
 pub mod policies;

@@ -1,7 +1,8 @@
 //! Where the objects of a process come from: what `-f` names, or the API server.
 //!
-//! Files are read anew in each cycle: paths and standard input first, then Git repositories with the Secrets that stood there. The
-//! API server is connected to in the first cycle and watched from then on.
+//! Files are read anew in each cycle: paths and standard input first, then Git repositories with
+//! the Secrets that stood there. The API server is connected to in the first cycle and watched from
+//! then on.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -41,11 +42,12 @@ struct Server {
 const ARGOCD_NAMESPACE: &str = "argocd";
 
 impl ObjectSource {
-    /// Parses the values of `-f`, and reads standard input where it is named: it can be read only once. Without any, finds the API
-    /// server.
+    /// Parses the values of `-f`, and reads standard input where it is named: it can be read only
+    /// once. Without any, finds the API server.
     ///
     /// # Errors
-    /// A value is none that `-f` takes, standard input cannot be read, or nothing names an API server.
+    /// A value is none that `-f` takes, standard input cannot be read, or nothing names an API
+    /// server.
     pub fn new(options: &SourceOptions) -> anyhow::Result<Self> {
         let named = options.argocd_namespace.clone();
         let named = named.filter(|name| !name.is_empty());

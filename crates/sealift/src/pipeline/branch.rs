@@ -1,4 +1,5 @@
-//! One Git repository in one cycle: read once, decide everything, push once a branch; and start again where a branch moved.
+//! One Git repository in one cycle: read once, decide everything, push once a branch; and start
+//! again where a branch moved.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -171,7 +172,8 @@ async fn open(context: &Context<'_>, group: &Group) -> Result<Repository, Proble
         .map_err(|error| Problem::git(&error))
 }
 
-/// Writes a group's changes, branch by branch: most go to the branch that was read, a template names others.
+/// Writes a group's changes, branch by branch: most go to the branch that was read, a template
+/// names others.
 async fn write(
     context: &Context<'_>,
     group: &mut Group,
@@ -231,8 +233,8 @@ pub(super) struct Target {
     pub(super) base: Oid,
 }
 
-/// A branch that a template names: used as it is where it exists, else made from the one that was read. The slots are looked
-/// up again there; what already stands there is decided.
+/// A branch that a template names: used as it is where it exists, else made from the one that was
+/// read. The slots are looked up again there; what already stands there is decided.
 async fn other_branch(
     repository: &mut Repository,
     group: &mut Group,
@@ -309,8 +311,8 @@ impl Group {
         }
     }
 
-    /// Notes what those want that run the winner already and were not looked up, where another Application's change goes to
-    /// the same file.
+    /// Notes what those want that run the winner already and were not looked up, where another
+    /// Application's change goes to the same file.
     fn keep_hinted(&mut self, files: &Files, changes: &[Change]) {
         let written: BTreeSet<&RepoPath> =
             changes.iter().map(|change| &change.slot.key.path).collect();

@@ -1,4 +1,5 @@
-//! Two Applications on one slot: the same result is one edit, different results refuse both (`slot-contested`).
+//! Two Applications on one slot: the same result is one edit, different results refuse both
+//! (`slot-contested`).
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ struct Wish {
     value: String,
 }
 
-/// Refuses every change that another Application's wish for the same place contradicts. `groups` share one repository.
+/// Refuses every change that another Application's wish for the same place contradicts. `groups`
+/// share one repository.
 pub(super) fn refuse_contested(groups: &mut [Group], changes: &mut [Vec<Change>]) {
     let mut wishes: BTreeMap<(String, RepoPath, String), Vec<Wish>> = BTreeMap::new();
     for (position, (group, changes)) in groups.iter().zip(changes.iter()).enumerate() {

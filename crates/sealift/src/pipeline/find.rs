@@ -1,4 +1,5 @@
-//! What Git wants: the slots of a branch are found and read, and the choice is made against what stands there.
+//! What Git wants: the slots of a branch are found and read, and the choice is made against what
+//! stands there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,7 +68,8 @@ impl std::fmt::Display for Refused {
     }
 }
 
-/// Reads the files that the undecided items of a group need, at `commit`. Items whose file cannot be edited are decided.
+/// Reads the files that the undecided items of a group need, at `commit`. Items whose file cannot
+/// be edited are decided.
 pub(super) async fn read_files(
     repository: &mut Repository,
     commit: Oid,
@@ -119,7 +121,8 @@ const TELLING_FILES: [&str; 4] = [
     "Kustomization",
 ];
 
-/// Finds out what the sources are of Applications that have no status, as those from files: by what stands in their folder.
+/// Finds out what the sources are of Applications that have no status, as those from files: by what
+/// stands in their folder.
 pub(super) async fn detect_source_types(
     repository: &mut Repository,
     commit: Oid,
@@ -183,7 +186,8 @@ pub(super) fn find_slot(item: &Item, files: &Files) -> Result<Slot, Problem> {
     })
 }
 
-/// The place of an item in the file at `path`. `None`: the Application is of no type that can be written.
+/// The place of an item in the file at `path`. `None`: the Application is of no type that can be
+/// written.
 pub(super) fn place<'a>(item: &'a Item, path: &'a RepoPath) -> Option<Place<'a>> {
     let (application, rule) = (&item.application, item.rule());
     let format = application
@@ -208,7 +212,8 @@ pub(super) fn unsupported(item: &Item) -> Problem {
     }
 }
 
-/// Chooses for every undecided item of a group, against what `files` want. Whatever is no change is decided.
+/// Chooses for every undecided item of a group, against what `files` want. Whatever is no change is
+/// decided.
 pub(super) async fn choose_all(
     context: &Context<'_>,
     group: &mut Group,

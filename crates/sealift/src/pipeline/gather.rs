@@ -17,7 +17,8 @@ use super::updaters::Updaters;
 use super::{Context, Problem, chain};
 use crate::remotes;
 
-/// Reads every Application and its settings. What cannot be read is in the report, and the others go on.
+/// Reads every Application and its settings. What cannot be read is in the report, and the others
+/// go on.
 pub(super) async fn gather(
     context: &Context<'_>,
     report: &mut Report,

@@ -1,4 +1,5 @@
-//! One image of one Application on its way through a cycle: what is known about it so far, and its decision.
+//! One image of one Application on its way through a cycle: what is known about it so far, and its
+//! decision.
 
 use std::sync::Arc;
 
@@ -91,8 +92,8 @@ impl Item {
         (&self.application.id, self.position)
     }
 
-    /// What runs is a hint: where every running image of this one has the winner's tag (or the followed tag's digest), the
-    /// answer stands without Git.
+    /// What runs is a hint: where every running image of this one has the winner's tag (or the
+    /// followed tag's digest), the answer stands without Git.
     pub(super) fn hint(&mut self) {
         if let Some(tag) = self.running_winner() {
             self.set_candidate(&tag, None);
@@ -157,7 +158,8 @@ impl Item {
         self.reasons.push(Cause::new(reason, detail));
     }
 
-    /// Takes over what the registry said. An answer that is not whole decides: nothing is chosen from it.
+    /// Takes over what the registry said. An answer that is not whole decides: nothing is chosen
+    /// from it.
     pub(super) fn set_answer(&mut self, listing: Arc<Listing>, ranked: Option<Arc<Ranked>>) {
         if let Catalog::Incomplete(incomplete) = &listing.catalog {
             self.remark(incomplete.reason, incomplete.detail.clone());

@@ -1,9 +1,9 @@
 //! Applications that are written themselves: write-back method `argocd`.
 //!
-//! Decide on what the watch says; where something is to be written, read the Application as it stands
-//! now and go on only if it still says the same; judge, admit, record the intent, send one patch that
-//! tests what it builds on, record the outcome. Where somebody was faster, begin again at what stands
-//! there then, a bounded number of times.
+//! Decide on what the watch says; where something is to be written, read the Application as it
+//! stands now and go on only if it still says the same; judge, admit, record the intent, send one
+//! patch that tests what it builds on, record the outcome. Where somebody was faster, begin again
+//! at what stands there then, a bounded number of times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -392,7 +392,8 @@ fn describe(item: &Item, fresh: &Fresh, after: &Value) -> Result<Push, Problem> 
     })
 }
 
-/// Records what was decided and what is about to be sent. Nothing is sent before this is on the disk.
+/// Records what was decided and what is about to be sent. Nothing is sent before this is on the
+/// disk.
 fn record_intent(
     context: &Context<'_>,
     items: &mut [Item],

@@ -14,8 +14,8 @@ use super::find::Change;
 use super::item::Item;
 use super::{Context, chain};
 
-/// Sorts changes by the branch they are pushed to: the one that was read, or the one that an Application's template names.
-/// Items whose template cannot be rendered are decided.
+/// Sorts changes by the branch they are pushed to: the one that was read, or the one that an
+/// Application's template names. Items whose template cannot be rendered are decided.
 pub(super) fn by_push_branch(
     group: &mut Group,
     changes: Vec<Change>,

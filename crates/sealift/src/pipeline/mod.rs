@@ -1,8 +1,12 @@
-//! The pipeline: from Applications to commits, and an event for everything on the way. It is the same for every source of objects.
+//! The pipeline: from Applications to commits, and an event for everything on the way. It is the
+//! same for every source of objects.
 //!
-//! A cycle in order: `gather` reads Applications and settings, with `updaters` for those that ImageUpdaters select; `survey` asks registries; `branch` works through each Git
-//! repository: `find` reads slots and chooses, `contest` refuses contradictions, `push` judges, admits, edits, plans, records the
-//! intent and pushes. `live` does the same for an Application that is written itself, on the API server. `settle` comes first: it finds out what became of pushes that a process before this one did not see end.
+//! A cycle in order: `gather` reads Applications and settings, with `updaters` for those that
+//! ImageUpdaters select; `survey` asks registries; `branch` works through each Git repository:
+//! `find` reads slots and chooses, `contest` refuses contradictions, `push` judges, admits, edits,
+//! plans, records the intent and pushes. `live` does the same for an Application that is written
+//! itself, on the API server. `settle` comes first: it finds out what became of pushes that a
+//! process before this one did not see end.
 
 mod branch;
 mod chart;
@@ -175,7 +179,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// Runs one cycle.
 ///
 /// # Errors
-/// Objects cannot be read at all, or the journal cannot be written. Everything else is in the report.
+/// Objects cannot be read at all, or the journal cannot be written. Everything else is in the
+/// report.
 pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
     let start = Instant::now();
     let requests_before = context.registries.requests();

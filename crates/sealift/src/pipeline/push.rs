@@ -1,4 +1,5 @@
-//! From changes to commits on a branch: judge, admit, edit, plan, record the intent, push, record the outcome. In this order.
+//! From changes to commits on a branch: judge, admit, edit, plan, record the intent, push, record
+//! the outcome. In this order.
 
 use std::collections::BTreeMap;
 
@@ -311,7 +312,8 @@ fn describe(group: &Group, plan: &Plan, before: &Files, after: &Files, changed: 
     }
 }
 
-/// Records what was decided and what is about to be pushed. Nothing is sent before this is on the disk.
+/// Records what was decided and what is about to be pushed. Nothing is sent before this is on the
+/// disk.
 fn record_intent(
     context: &Context<'_>,
     group: &mut Group,

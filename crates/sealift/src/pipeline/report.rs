@@ -1,4 +1,5 @@
-//! What a cycle did, as values. Events, terminal and JSON are rendered from these, so they cannot disagree.
+//! What a cycle did, as values. Events, terminal and JSON are rendered from these, so they cannot
+//! disagree.
 
 use std::collections::BTreeMap;
 
@@ -110,7 +111,8 @@ pub struct FileDiff {
 }
 
 impl FileDiff {
-    /// Compares two states of a file. Bytes that are no UTF-8 are shown replaced; the edit itself never touches them.
+    /// Compares two states of a file. Bytes that are no UTF-8 are shown replaced; the edit itself
+    /// never touches them.
     #[must_use]
     pub fn new(path: &RepoPath, before: Option<&[u8]>, after: &[u8]) -> Self {
         let old = String::from_utf8_lossy(before.unwrap_or_default());

@@ -1,4 +1,5 @@
-//! From a tag to a digest, once a cycle for each repository, credential and tag. Nothing is looked up by tag after this.
+//! From a tag to a digest, once a cycle for each repository, credential and tag. Nothing is looked
+//! up by tag after this.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

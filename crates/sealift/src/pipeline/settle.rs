@@ -1,8 +1,8 @@
 //! What became of pushes whose end nobody saw: their process was killed, or the answer was lost.
 //!
-//! The intent holds the exact commit ids. The branch's head is the last of them, or it stands in bounded history: landed. Else the
-//! slots decide: the new value (somebody else's hands), the old value (lost), another one (superseded). Trailers are not asked:
-//! whoever can push can write them.
+//! The intent holds the exact commit ids. The branch's head is the last of them, or it stands in
+//! bounded history: landed. Else the slots decide: the new value (somebody else's hands), the old
+//! value (lost), another one (superseded). Trailers are not asked: whoever can push can write them.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! What registries say, asked once: one listing a repository and credential, one ranking a listing and selection, however
-//! many images of however many Applications use them.
+//! What registries say, asked once: one listing a repository and credential, one ranking a listing
+//! and selection, however many images of however many Applications use them.
 
 #![allow(
     clippy::mutable_key_type,
@@ -37,14 +37,15 @@ pub(super) struct Ranked {
     pub(super) dropped: BTreeMap<ReasonId, u64>,
 }
 
-/// What one listing is asked by: the source's identity, and the one tag that is followed, if one is.
+/// What one listing is asked by: the source's identity, and the one tag that is followed, if one
+/// is.
 type ListingKey = (String, Option<Box<str>>);
 
 /// The items that use a listing, by what they choose by.
 type Users = BTreeMap<Arc<Selection>, Vec<usize>>;
 
-/// Asks every registry that the undecided items need, and ranks what they list. Items whose evidence is not whole are
-/// decided here.
+/// Asks every registry that the undecided items need, and ranks what they list. Items whose
+/// evidence is not whole are decided here.
 pub(super) async fn survey(context: &Context<'_>, items: &mut [Item], now: Timestamp) {
     let mut wanted: BTreeMap<ListingKey, (Source, Users)> = BTreeMap::new();
     for (index, item) in items
@@ -107,7 +108,8 @@ pub(crate) async fn ask_one(
     )
 }
 
-/// A listing, and for each selection its ranking (none for the digest strategy or an incomplete listing) and its users.
+/// A listing, and for each selection its ranking (none for the digest strategy or an incomplete
+/// listing) and its users.
 type Answer = (Listing, Vec<(Option<Arc<Ranked>>, Vec<usize>)>);
 
 async fn ask(source: Source, followed: Option<&str>, users: Users, now: Timestamp) -> Answer {

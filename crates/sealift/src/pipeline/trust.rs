@@ -1,5 +1,5 @@
-//! The judging of one candidate: what hangs on its digest is gathered once a cycle, and judged under
-//! what governs its image.
+//! The judging of one candidate: what hangs on its digest is gathered once a cycle, and judged
+//! under what governs its image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,7 +159,8 @@ impl Witnesses {
         }
     }
 
-    /// The manifests of an index's platforms. Empty where they cannot be told: that satisfies nobody.
+    /// The manifests of an index's platforms. Empty where they cannot be told: that satisfies
+    /// nobody.
     async fn platforms(&self, source: &Source, digest: Digest) -> Vec<Digest> {
         let question = (vec![source.id.clone()], digest);
         let answer = {

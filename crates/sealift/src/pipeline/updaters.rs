@@ -1,4 +1,5 @@
-//! Who says how an Application is followed: an ImageUpdater that selects it, its annotations, or nobody.
+//! Who says how an Application is followed: an ImageUpdater that selects it, its annotations, or
+//! nobody.
 //!
 //! Here: reading the objects of a cycle, asking them about each Application, and what is to be said
 //! on them. Not here: selection and settings (`sealift_core::image_updater`).
@@ -118,8 +119,8 @@ impl Updaters {
         Some(updater)
     }
 
-    /// The Application as whoever follows it has it. `None`: nobody does, or a problem stands in the
-    /// way, which is in the report.
+    /// The Application as whoever follows it has it. `None`: nobody does, or a problem stands in
+    /// the way, which is in the report.
     pub(super) fn parse(
         &mut self,
         listed: &Listed,

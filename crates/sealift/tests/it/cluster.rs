@@ -178,8 +178,8 @@ fn peers_roles(namespace: &str, account: &str) -> Vec<serde_json::Value> {
     ]
 }
 
-/// Rights are asked before existence: to a stranger a kind that does not exist is forbidden. Where it
-/// exists, whoever may not read it may not write anything.
+/// Rights are asked before existence: to a stranger a kind that does not exist is forbidden. Where
+/// it exists, whoever may not read it may not write anything.
 #[test]
 fn with_the_peers_roles_updates_flow_until_there_are_policies_that_cannot_be_read() {
     let Some(kube) = KubeServer::start() else {

@@ -1,5 +1,5 @@
-//! An API server that lies, throttles and forgets: pages that end, `410`, `429`, watches that break. Scripted, because a real one does
-//! none of this on request.
+//! An API server that lies, throttles and forgets: pages that end, `410`, `429`, watches that
+//! break. Scripted, because a real one does none of this on request.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

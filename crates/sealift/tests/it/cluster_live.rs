@@ -1,4 +1,5 @@
-//! Write-back method `argocd` on a real API server: one Application, one patch, nobody's change lost.
+//! Write-back method `argocd` on a real API server: one Application, one patch, nobody's change
+//! lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,8 +149,8 @@ fn plan_shows_the_change_and_makes_none() {
     assert_eq!(version(&cluster.application("shop")), version(&before));
 }
 
-/// A person edits the same list, and the same entry, all the time. Whatever they write last before the
-/// update is what the update builds on, and everything that they add stays.
+/// A person edits the same list, and the same entry, all the time. Whatever they write last before
+/// the update is what the update builds on, and everything that they add stays.
 #[test]
 fn edits_that_people_make_meanwhile_are_never_lost() {
     let Some(cluster) = cluster() else { return };

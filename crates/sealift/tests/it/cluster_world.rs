@@ -1,4 +1,5 @@
-//! An installation in a real API server: a namespace of its own, the roles that ship, and the program as its ServiceAccount.
+//! An installation in a real API server: a namespace of its own, the roles that ship, and the
+//! program as its ServiceAccount.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,5 @@
-//! Git over HTTP and SSH, with the credentials that objects hold; branches; signatures; the ways a push can end.
+//! Git over HTTP and SSH, with the credentials that objects hold; branches; signatures; the ways a
+//! push can end.
 
 use std::fs;
 

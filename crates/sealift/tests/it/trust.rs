@@ -1,4 +1,5 @@
-//! Policies in force: only what is proven reaches Git. Images signed by real cosign, in a real registry.
+//! Policies in force: only what is proven reaches Git. Images signed by real cosign, in a real
+//! registry.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! A small installation: images in a registry, files in Git, Applications in a folder, and the program to run on them.
+//! A small installation: images in a registry, files in Git, Applications in a folder, and the
+//! program to run on them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

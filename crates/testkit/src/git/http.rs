@@ -1,4 +1,5 @@
-//! Smart HTTP: a real HTTP server in front of the real `git http-backend`, with authentication, TLS, delays and faults.
+//! Smart HTTP: a real HTTP server in front of the real `git http-backend`, with authentication,
+//! TLS, delays and faults.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ const BODY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 pub struct GitHttpOptions {
     /// The whole value of `Authorization` that opens the door.
     pub authorization: Option<String>,
-    /// Whether it speaks TLS, with a certificate of its own authority for `localhost` and `127.0.0.1`.
+    /// Whether it speaks TLS, with a certificate of its own authority for `localhost` and
+    /// `127.0.0.1`.
     pub tls: bool,
     /// Waited before every answer.
     pub delay: Duration,

@@ -28,7 +28,8 @@ impl Sshd {
         }
         let public = fs::read(folder.path().join("user.pub")).expect("user.pub");
         fs::write(folder.path().join("authorized"), public).expect("authorized");
-        // Privilege separation wants this folder, and the package makes it only when its service starts.
+        // Privilege separation wants this folder, and the package makes it only when its service
+        // starts.
         let _ = fs::create_dir_all("/run/sshd");
         let user = Command::new("id").arg("-un").output().expect("`id` runs");
         let user = String::from_utf8_lossy(&user.stdout).trim().to_owned();
@@ -39,7 +40,8 @@ impl Sshd {
             process: launch(folder.path(), port),
             folder,
         };
-        // The port is free when it is chosen and may be taken before the process binds it: then try another.
+        // The port is free when it is chosen and may be taken before the process binds it: then try
+        // another.
         for _ in 0..10 {
             if server.listens() {
                 return server;

@@ -1,9 +1,10 @@
 //! Argo CD's definitions, as far as Sealift reads and writes them.
 //!
-//! In our own words: the fields that matter have their types, so that the real API server prunes and
-//! validates around them as it does in a cluster; everything else of a `spec` or `status` is kept as
-//! it is. Argo CD 3, `Application` and `AppProject` (`argoproj.io/v1alpha1`). Unlike policies, an
-//! Application has no status subresource: Argo CD writes spec and status in one object.
+//! In our own words: the fields that matter have their types, so that the real API server prunes
+//! and validates around them as it does in a cluster; everything else of a `spec` or `status` is
+//! kept as it is. Argo CD 3, `Application` and `AppProject` (`argoproj.io/v1alpha1`). Unlike
+//! policies, an Application has no status subresource: Argo CD writes spec and status in one
+//! object.
 
 use serde_json::{Value, json};
 

@@ -71,7 +71,8 @@ impl Process {
         stat.is_ok_and(|stat| state(&stat) == Some(true))
     }
 
-    /// Waits until something listens at `address`. `false`: the program ended, or it takes too long.
+    /// Waits until something listens at `address`. `false`: the program ended, or it takes too
+    /// long.
     pub(super) fn listens(&self, address: SocketAddr, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         while Instant::now() < deadline {

@@ -1,7 +1,9 @@
-//! The real `docker-registry` (Debian package; CNCF Distribution 2.8), on loopback, with its storage in a folder.
+//! The real `docker-registry` (Debian package; CNCF Distribution 2.8), on loopback, with its
+//! storage in a folder.
 //!
-//! Worlds of many tags are written straight into the storage: a push by HTTP of 50,000 tags takes minutes, the files
-//! take seconds. [`DockerRegistry::push`] takes the way of real clients. This registry neither pages without `n` nor sends an `ETag` for listings.
+//! Worlds of many tags are written straight into the storage: a push by HTTP of 50,000 tags takes
+//! minutes, the files take seconds. [`DockerRegistry::push`] takes the way of real clients. This
+//! registry neither pages without `n` nor sends an `ETag` for listings.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -41,7 +43,8 @@ impl DockerRegistry {
 
     fn launch(root: PathBuf, folder: Option<tempfile::TempDir>) -> Self {
         let storage = Storage::new(&root);
-        // The port is free when it is chosen and may be taken before the process binds it: then try the next.
+        // The port is free when it is chosen and may be taken before the process binds it: then try
+        // the next.
         for _ in 0..10 {
             let address = free_address();
             let config = root.join("config.yml");

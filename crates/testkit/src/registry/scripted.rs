@@ -1,7 +1,9 @@
-//! A registry that follows a script: it pages, sends validators, asks for credentials, and lies on request.
+//! A registry that follows a script: it pages, sends validators, asks for credentials, and lies on
+//! request.
 //!
-//! Without rules it is an honest, read-only registry (OCI distribution-spec v1.1). Rules turn single requests into
-//! the answers of broken and hostile servers. Every request is recorded with its headers.
+//! Without rules it is an honest, read-only registry (OCI distribution-spec v1.1). Rules turn
+//! single requests into the answers of broken and hostile servers. Every request is recorded with
+//! its headers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

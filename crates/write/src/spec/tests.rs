@@ -1,4 +1,5 @@
-//! Patches of sources, each applied to what it was planned on and to what somebody changed meanwhile.
+//! Patches of sources, each applied to what it was planned on and to what somebody changed
+//! meanwhile.
 
 use super::*;
 use sealift_core::digest::Digest;

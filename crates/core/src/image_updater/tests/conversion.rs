@@ -1,4 +1,5 @@
-//! From annotations to a reference and back: nothing changes its meaning, nothing is lost in silence.
+//! From annotations to a reference and back: nothing changes its meaning, nothing is lost in
+//! silence.
 
 use std::collections::BTreeMap;
 

@@ -180,7 +180,8 @@ fn host_and_segments(prefix: &str) -> (String, usize) {
     )
 }
 
-/// The text that every match of an anchored expression begins with, as far as it is written plainly.
+/// The text that every match of an anchored expression begins with, as far as it is written
+/// plainly.
 fn literal_prefix(expression: &str) -> String {
     let mut prefix = String::new();
     let expression = expression.strip_prefix('^').unwrap_or(expression);

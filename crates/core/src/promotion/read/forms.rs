@@ -1,8 +1,8 @@
 //! The short forms `github:` and `gitlab:`, written out as identities.
 //!
 //! GitHub, "OpenID Connect reference"; GitLab, "ID token authentication"; Fulcio, "Sigstore OID
-//! information": the subject is the workflow or pipeline that signed, at its ref; repository and ref
-//! that were built are claims.
+//! information": the subject is the workflow or pipeline that signed, at its ref; repository and
+//! ref that were built are claims.
 
 use std::collections::BTreeMap;
 

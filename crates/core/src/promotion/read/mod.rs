@@ -1,4 +1,5 @@
-//! From one Kubernetes object to a valid policy or exception, or to everything that is wrong with it.
+//! From one Kubernetes object to a valid policy or exception, or to everything that is wrong with
+//! it.
 //!
 //! Strict: an unknown field is an error, a section that is not available yet is an error, and a
 //! document that contradicts itself is an error. What comes out of here can be judged by.

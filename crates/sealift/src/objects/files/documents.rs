@@ -52,8 +52,8 @@ pub(super) fn read(text: &str) -> impl Iterator<Item = Result<Document, Broken>>
     })
 }
 
-/// Whether a text that cannot be read may have been a policy. Our annotations alone do not make one:
-/// a broken Application harms only itself.
+/// Whether a text that cannot be read may have been a policy. Our annotations alone do not make
+/// one: a broken Application harms only itself.
 pub(super) fn may_be_policy(text: &str) -> bool {
     text.contains("PromotionPolicy")
         || text
