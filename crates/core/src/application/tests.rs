@@ -360,3 +360,20 @@ fn an_image_that_would_be_written_or_asked_for_as_another_is_refused() {
         assert_eq!(reasons, [Reason::SettingInvalid], "{image}");
     }
 }
+
+#[test]
+fn a_password_in_a_url_stands_in_no_record_and_no_notice() {
+    let url = "https://u:hunter2@git.example/r.git";
+    let annotations = [
+        ("image-list", "nginx"),
+        ("git-repository", url),
+        ("git-repositry", url),
+    ];
+    let parsed = parse(&annotations);
+    let said = format!("{:?}", parsed.notices);
+    let application = parsed.application.unwrap();
+    let written = format!("{:?}", application.written_for(0));
+    assert!(written.contains("https://git.example/r.git"), "{written}");
+    assert!(!(written + &said).contains("hunter2"), "{said}");
+    assert_eq!(application.repository, url);
+}
