@@ -19,6 +19,7 @@ use crate::notice::Notice;
 use crate::platform::Platform;
 use crate::promotion::effective::Effective;
 use crate::reference::{ConfiguredImage, Reference};
+use crate::secret::masked_value;
 use crate::select::Selection;
 use crate::settings::own::CommitPer;
 use crate::settings::{Method, SettingError, annotations};
@@ -115,6 +116,7 @@ pub struct Application {
 
 impl Application {
     /// The settings that apply to one of [`Application::images`], as written: what a replay needs.
+    /// A password in a URL is left out.
     #[must_use]
     pub fn written_for(&self, position: usize) -> BTreeMap<String, String> {
         let alias = |rule: &ImageRule| rule.configured.alias.clone();
@@ -130,7 +132,7 @@ impl Application {
         let written = self.written.iter();
         written
             .filter(|(name, _)| applies(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
+            .map(|(name, value)| (name.clone(), masked_value(value).into_owned()))
             .collect()
     }
 }

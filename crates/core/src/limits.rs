@@ -231,6 +231,9 @@ pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 pub const TEMPLATE_DEPTH_MAX: usize = 64;
 /// Steps of rendering one template. A message about a thousand images takes about 20,000.
 pub const TEMPLATE_STEPS_MAX: usize = 1_000_000;
+/// Bytes of a text that a template's function reads or writes in one step: whoever may annotate an Application could keep a
+/// cycle busy for hours otherwise.
+pub const TEMPLATE_STEP_BYTES: usize = 64;
 /// Tries of one push, in pushes: the branch may move under each.
 pub const PUSH_TRIES_MAX: u32 = 6;
 /// Longest pause before a push is tried again, in milliseconds. The pause is drawn from nothing to

@@ -89,6 +89,20 @@ impl Reference {
         grammar::strict(&self.to_string()).as_ref() == Some(self)
     }
 
+    /// Whether everybody who reads [`Reference::full_name`] finds this image, whatever the grammar.
+    ///
+    /// `r.example/r.example/a` is written as `r.example/a`, and a URL takes `%67hcr.io` or
+    /// `x@ghcr.io` for `ghcr.io`: what was judged under one name would be another image.
+    #[must_use]
+    pub fn is_unambiguous(&self) -> bool {
+        let is_host = |text: &str| {
+            text.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b))
+        };
+        self.registry.as_deref().is_none_or(is_host)
+            && Self::parse(&self.full_name()).canonical() == self.canonical()
+    }
+
     /// `registry/name`, or `name` where no registry is written. No tag, no digest.
     #[must_use]
     pub fn full_name(&self) -> String {

@@ -43,6 +43,8 @@ pub struct Wanted<'a> {
     pub namespace: &'a str,
     /// The folder that its paths are relative to.
     pub folder: Option<&'a Path>,
+    /// Whether it may name objects of other namespaces.
+    pub elsewhere: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -53,6 +55,7 @@ impl<'a> Wanted<'a> {
             policy: &policy.effective,
             namespace: policy.id.namespace.as_deref().unwrap_or(home),
             folder: policy.folder.as_deref(),
+            elsewhere: policy.id.namespace.is_none(),
         }
     }
 }
@@ -99,7 +102,7 @@ async fn read(
         FileSource::Inline(text) => bounded("the text in the policy", text.as_bytes())?,
         FileSource::Path(path) => file(path, wanted.folder)?,
         FileSource::SecretRef(reference) => {
-            let (namespace, name, what) = object("Secret", reference, wanted.namespace);
+            let (namespace, name, what) = object("Secret", reference, wanted)?;
             let found = objects.secret(namespace, name).await;
             let found = found.map_err(|error| failed(&what, &error.to_string()))?;
             let secret = found.ok_or_else(|| failed(&what, "there is no such Secret"))?;
@@ -108,7 +111,7 @@ async fn read(
             bounded(&what, value.expose())?
         }
         FileSource::ConfigMapRef(reference) => {
-            let (namespace, name, what) = object("ConfigMap", reference, wanted.namespace);
+            let (namespace, name, what) = object("ConfigMap", reference, wanted)?;
             let found = objects.config_map(namespace, name).await;
             let found = found.map_err(|error| failed(&what, &error.to_string()))?;
             let map = found.ok_or_else(|| failed(&what, "there is no such ConfigMap"))?;
@@ -120,14 +123,25 @@ async fn read(
     Ok(bytes)
 }
 
-fn object<'a>(kind: &str, reference: &'a KeyRef, namespace: &'a str) -> (&'a str, &'a str, String) {
+fn object<'a>(
+    kind: &str,
+    reference: &'a KeyRef,
+    wanted: &Wanted<'a>,
+) -> Result<(&'a str, &'a str, String), MaterialError> {
     let (namespace, name) = reference
         .name
         .split_once('/')
-        .unwrap_or((namespace, &reference.name));
+        .unwrap_or((wanted.namespace, &reference.name));
     let key = &reference.key;
     let what = format!("key `{key}` of {kind} `{namespace}/{name}`");
-    (namespace, name, what)
+    if !wanted.elsewhere && reference.name.contains('/') {
+        let detail = format!(
+            "only objects of the namespace `{}` may be named",
+            wanted.namespace
+        );
+        return Err(failed(&what, &detail));
+    }
+    Ok((namespace, name, what))
 }
 
 fn file(path: &str, folder: Option<&Path>) -> Result<Arc<[u8]>, MaterialError> {

@@ -2,8 +2,7 @@
 //! error.
 //!
 //! Here: forms. Not here: what is said. Texts from registries and Git (tags, labels, branch names)
-//! are hostile on a terminal: everything that goes there passes [`escape`]. JSON needs none: its
-//! writer escapes control characters.
+//! are hostile on a terminal: everything that goes there passes [`escape`], and JSON [`Visible`].
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -196,7 +195,7 @@ pub fn counted(count: u64, noun: &str) -> String {
 /// # Errors
 /// The stream refuses it.
 pub fn json_line(out: &mut (impl Write + ?Sized), value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
+    serde_json::to_writer(Visible(&mut *out), value)?;
     out.write_all(b"\n")
 }
 
@@ -205,8 +204,39 @@ pub fn json_line(out: &mut (impl Write + ?Sized), value: &impl Serialize) -> io:
 /// # Errors
 /// The stream refuses it.
 pub fn json_document(out: &mut (impl Write + ?Sized), value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
+    serde_json::to_writer_pretty(Visible(&mut *out), value)?;
     out.write_all(b"\n")
+}
+
+/// Replaces by their escapes what JSON's own writer lets through: C1 controls, with which terminals
+/// begin commands, and what hides or reorders text. Only strings hold such characters.
+struct Visible<W>(W);
+
+impl<W: Write> Write for Visible<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The serializer writes a string in pieces of whole characters.
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let hidden = |c: char| !c.is_ascii_control() && is_hostile(c) || c == '\u{7f}';
+        if !text.contains(hidden) {
+            self.0.write_all(bytes)?;
+            return Ok(bytes.len());
+        }
+        for character in text.chars() {
+            match hidden(character) {
+                true => {
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        write!(self.0, "\\u{unit:04x}")?;
+                    }
+                }
+                false => write!(self.0, "{character}")?,
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// A reader that went away (`| head`) is the end of the output, not a failure of the command.
@@ -294,6 +324,25 @@ fn write_message(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_shows_no_character_that_a_terminal_obeys() {
+        let value = serde_json::json!({ "é\u{9b}2J": "\u{202e}\u{7f}\u{e0041}\n" });
+        let mut bytes = Vec::new();
+        json_line(&mut bytes, &value).unwrap();
+        json_document(&mut bytes, &value).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(
+            text.starts_with(r#"{"é\u009b2J":"\u202e\u007f\udb40\udc41\n"}"#),
+            "{text}"
+        );
+        assert!(
+            !text.contains(|c: char| is_hostile(c) && c != '\n'),
+            "{text}"
+        );
+        let read = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
+        assert!(read.map(Result::unwrap).eq([value.clone(), value]));
+    }
 
     fn plain(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut bytes = Vec::new();

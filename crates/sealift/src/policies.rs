@@ -4,7 +4,7 @@
 //! invalid keeps the last good version. Not here: what a policy means (`sealift_core::promotion`)
 //! and what evidence proves (`sealift_trust`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
@@ -42,8 +42,12 @@ pub struct InForce {
     /// What Applications name themselves, by way of their ImageUpdaters.
     demanded: OnceLock<Materials>,
     roots: BTreeMap<(String, String), Root>,
-    ready: Mutex<BTreeMap<Digest, Arc<Policy>>>,
+    ready: Mutex<BTreeMap<Ready, Arc<Policy>>>,
 }
+
+/// The hash of what governs, and where else signatures are looked up: that differs by image under
+/// one and the same policy.
+type Ready = (Digest, BTreeSet<Canonical>);
 
 /// A trust root, or why there is none.
 type Root = Result<Arc<TrustRoot>, (Reason, String)>;
@@ -227,6 +231,7 @@ impl InForce {
                 policy,
                 namespace,
                 folder: None,
+                elsewhere: false,
             });
         let materials = materials::gather(objects, wanted).await;
         // A second call in one cycle would have nothing new to say.
@@ -251,9 +256,9 @@ impl InForce {
     /// Governance with keys and roots, made once for all images it is the same for.
     pub fn ready(&self, governance: Governance) -> Arc<Policy> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        let hash = governance.hash();
+        let key = (governance.hash(), governance.places.clone());
         let policy = ready
-            .entry(hash)
+            .entry(key)
             .or_insert_with(|| Arc::new(Policy::new(governance, self, self.unverified)));
         Arc::clone(policy)
     }
@@ -320,4 +325,51 @@ fn material(materials: &Materials, policy: &str, source: &FileSource) -> Result<
 /// A root's place in a map.
 fn key_of(spec: &TrustRootSpec) -> String {
     serde_json::to_string(spec).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealift_core::reference::Reference;
+
+    const MIRROR: &str = "apiVersion: sealift.dev/v1alpha1\nkind: PromotionPolicy\nmetadata: { name: p, \
+        namespace: argocd }\nspec:\n  images: [{ pattern: r.example/**, as: ghcr.io/acme/** }]\n  \
+        unsafeNoSignatures: { reason: a test }\n";
+
+    #[test]
+    fn each_image_has_its_own_places_under_one_policy() {
+        let now = "2026-11-25T12:00:00Z".parse().unwrap();
+        let mut set = PolicySet::new("argocd");
+        let document = PolicyDocument {
+            origin: "f".to_owned(),
+            folder: None,
+            object: serde_saphyr::from_str(MIRROR).map_err(|error| error.to_string()),
+        };
+        assert_eq!(
+            set.update(&[document], now)
+                .first()
+                .map(|one| one.errors.len()),
+            Some(0)
+        );
+        let in_force = InForce {
+            unverified: Unverified::Refuse,
+            set,
+            materials: Materials::new(),
+            demanded: OnceLock::new(),
+            roots: BTreeMap::new(),
+            ready: Mutex::default(),
+        };
+        let labels = BTreeMap::new();
+        let subject = Subject {
+            namespace: "argocd",
+            name: "shop",
+            labels: &labels,
+        };
+        for image in ["a", "b"] {
+            let reference = Reference::parse(&format!("r.example/{image}"));
+            let policy = in_force.governing(&subject, &reference.canonical(), None, now);
+            let places: Vec<String> = policy.places().map(ToString::to_string).collect();
+            assert_eq!(places, [format!("ghcr.io/acme/{image}")]);
+        }
+    }
 }

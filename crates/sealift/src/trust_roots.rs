@@ -89,12 +89,7 @@ impl TrustRoots {
         }
         let mut found = BTreeMap::new();
         let mut remarks = Vec::new();
-        let beyond: Vec<String> = distinct
-            .keys()
-            .skip(limits::TRUST_ROOTS_MAX)
-            .cloned()
-            .collect();
-        for key in beyond {
+        for key in beyond(distinct.keys()) {
             distinct.remove(&key);
             let most = limits::TRUST_ROOTS_MAX;
             let problem = format!("policies name more than {most} repositories of trust roots");
@@ -218,7 +213,30 @@ impl TrustRoots {
     }
 }
 
+/// Those that are too many. The public ones are never among them: whoever may write a policy could
+/// crowd them out with mirrors of nothing.
+fn beyond<'a>(keys: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let (mirrors, public): (Vec<&String>, Vec<&String>) =
+        keys.partition(|key| key.starts_with(repository::MIRROR));
+    let all = public.into_iter().chain(mirrors);
+    all.skip(limits::TRUST_ROOTS_MAX).cloned().collect()
+}
+
 fn is_recent(at: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(at);
     !age.is_negative() && age < SignedDuration::from_secs(limits::TRUST_ROOT_RETRY_SECS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_do_not_crowd_out_the_public_roots() {
+        let mirrors = (0..limits::TRUST_ROOTS_MAX).map(|n| format!("{}{n:03}", repository::MIRROR));
+        let public = ["github", "public-good"].map(str::to_owned);
+        let keys: BTreeSet<String> = mirrors.chain(public).collect();
+        let beyond = beyond(keys.iter());
+        assert_eq!(beyond, ["mirror-062", "mirror-063"]);
+    }
 }

@@ -36,12 +36,16 @@ pub fn commit_message(
 ) -> String {
     let mut message = String::with_capacity(text.len() + 256);
     for line in text.trim_end().lines() {
-        let line = line.trim_end_matches('\r');
+        // What is looked at is what will stand there: a control character must not hide a trailer.
+        let line: String = line
+            .chars()
+            .filter(|c| !c.is_control() || *c == '\t')
+            .collect();
         let lower = line.trim_start().to_ascii_lowercase();
         if lower.starts_with("sealift-") || lower.starts_with("signed-off-by:") {
             message.push_str("| ");
         }
-        message.extend(line.chars().filter(|c| !c.is_control() || *c == '\t'));
+        message.push_str(&line);
         message.push('\n');
     }
     message.push('\n');
@@ -77,5 +81,15 @@ mod tests {
             "build: x\n\n| Sealift-Policy: forged\n| signed-off-by: a <b>\n\n\
              Sealift-Policy: sha256:1 Sealift-Digest: y\n"
         );
+    }
+
+    #[test]
+    fn a_control_character_does_not_hide_a_forged_trailer() {
+        let message = commit_message(
+            "x\n\n\u{1}Sealift-Policy: forged\nSea\u{7f}lift-A: b",
+            &[],
+            None,
+        );
+        assert_eq!(message, "x\n\n| Sealift-Policy: forged\n| Sealift-A: b\n\n");
     }
 }

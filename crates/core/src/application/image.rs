@@ -8,7 +8,7 @@ use crate::notice::Notice;
 use crate::platform::Wanted;
 use crate::promotion::cosign_key::Mapped;
 use crate::promotion::effective::Effective;
-use crate::reference::ConfiguredImage;
+use crate::reference::{ConfiguredImage, ConfiguredImageError};
 use crate::select::Selection;
 use crate::settings::{ImageSettings, SettingError, SettingProblem, Settings, Written};
 use crate::slot::{HelmNames, PluginNames, SlotImage};
@@ -42,6 +42,10 @@ pub(super) fn rule(
     let at_list = |problem| error(&image.image.path, problem);
     let configured = ConfiguredImage::new(image.alias.as_deref(), &image.image.value)
         .map_err(|problem| at_list(problem.into()))?;
+    if !configured.reference.is_unambiguous() {
+        let problem = ConfiguredImageError::Ambiguous(image.image.value.clone());
+        return Err(at_list(problem.into()));
+    }
     let strategy = strategy(settings, image, notices);
     let mut selection = Selection::new(strategy, configured.constraint.as_deref())
         .map_err(|problem| at_list(problem.into()))?;

@@ -341,3 +341,39 @@ fn a_hydrated_application_is_written_at_its_dry_source() {
     assert_eq!(application.repository, "https://g/dry");
     assert_eq!(application.chosen.app_type, Some(AppType::Helm));
 }
+
+#[test]
+fn an_image_that_would_be_written_or_asked_for_as_another_is_refused() {
+    for image in [
+        "r.example/r.example/prod/shop",
+        "%67hcr.io/acme/shop",
+        "x@ghcr.io/acme/shop",
+    ] {
+        let list = format!("a={image}:1.x,b=r.example/prod/r.example/shop");
+        let application = application(&[("image-list", &list)]);
+        assert_eq!(application.images.len(), 1, "{image}");
+        let reasons: Vec<_> = application
+            .broken_images
+            .iter()
+            .map(|one| one.error.reason())
+            .collect();
+        assert_eq!(reasons, [Reason::SettingInvalid], "{image}");
+    }
+}
+
+#[test]
+fn a_password_in_a_url_stands_in_no_record_and_no_notice() {
+    let url = "https://u:hunter2@git.example/r.git";
+    let annotations = [
+        ("image-list", "nginx"),
+        ("git-repository", url),
+        ("git-repositry", url),
+    ];
+    let parsed = parse(&annotations);
+    let said = format!("{:?}", parsed.notices);
+    let application = parsed.application.unwrap();
+    let written = format!("{:?}", application.written_for(0));
+    assert!(written.contains("https://git.example/r.git"), "{written}");
+    assert!(!(written + &said).contains("hunter2"), "{said}");
+    assert_eq!(application.repository, url);
+}

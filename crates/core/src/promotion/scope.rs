@@ -347,8 +347,15 @@ fn place(text: &str, crossings: usize) -> Result<String, String> {
 /// A host as connections see it.
 fn host_key(host: &str) -> String {
     let host = host.to_ascii_lowercase();
-    let host = host.strip_suffix(":443").unwrap_or(&host);
-    let host = host.strip_suffix('.').unwrap_or(host);
+    let host = match host.rsplit_once(':') {
+        // `:0443` is the same port.
+        Some((name, port)) if port.trim_start_matches('0') == "443" => name.to_owned(),
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{name}:{}", port.trim_start_matches('0'))
+        }
+        _ => host,
+    };
+    let host = host.strip_suffix('.').unwrap_or(&host);
     match host {
         "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => {
             DEFAULT_REGISTRY.to_owned()

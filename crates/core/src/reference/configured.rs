@@ -21,6 +21,9 @@ pub enum ConfiguredImageError {
     /// Nothing stands where the image should.
     #[error("`{0}` names no image; the entry was not used")]
     Empty(String),
+    /// What would be written, or asked for, is the name of another image.
+    #[error("`{0}` reads as the name of another image; the entry was not used")]
+    Ambiguous(String),
 }
 
 impl ConfiguredImageError {
@@ -28,7 +31,7 @@ impl ConfiguredImageError {
     #[must_use]
     pub const fn reason(&self) -> crate::reason::Reason {
         match self {
-            Self::Empty(_) => crate::reason::Reason::SettingInvalid,
+            Self::Empty(_) | Self::Ambiguous(_) => crate::reason::Reason::SettingInvalid,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::limits;
 use crate::notice::Notice;
 use crate::reason::Reason;
 use crate::reference::ConfiguredImageError;
+use crate::secret::masked_value;
 
 /// The annotation that makes an Application one that is followed.
 pub const IMAGE_LIST: &str = "argocd-image-updater.argoproj.io/image-list";
@@ -137,7 +138,7 @@ fn unknown_keys(
         let detail = format!(
             "{}: `{}` was ignored: {why}",
             path(annotation),
-            shown(value)
+            shown(&masked_value(value))
         );
         notices.push(Notice::new(Reason::UnknownSetting, detail));
     }

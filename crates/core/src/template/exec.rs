@@ -51,9 +51,13 @@ impl Run {
     }
 
     fn step(&mut self, line: u64) -> Result<(), TemplateError> {
+        self.charge(1, line)
+    }
+
+    fn charge(&mut self, steps: usize, line: u64) -> Result<(), TemplateError> {
         self.steps_left = self
             .steps_left
-            .checked_sub(1)
+            .checked_sub(steps)
             .ok_or_else(|| at(line, TemplateProblem::Limit("work")))?;
         Ok(())
     }
@@ -185,7 +189,17 @@ impl Run {
             arguments.push(value);
         }
         arguments.extend(piped);
-        functions::call(function, &arguments).map_err(|problem| at(line, problem))
+        // Whole lists are read by what prints them only.
+        for argument in &arguments {
+            if function.prints() || matches!(argument, Value::Text(_)) {
+                self.charge(weight(argument), line)?;
+            }
+        }
+        let value = functions::call(function, &arguments).map_err(|problem| at(line, problem))?;
+        if let Value::Text(_) = value {
+            self.charge(weight(&value), line)?;
+        }
+        Ok(value)
     }
 
     fn operand(
@@ -215,6 +229,17 @@ impl Run {
                 Ok(value)
             }
         }
+    }
+}
+
+/// Steps that a function takes to read or write a value: a text of the largest size is no single one.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len() / limits::TEMPLATE_STEP_BYTES,
+        Value::Map(map) => map.len(),
+        Value::List(list) => list.iter().map(|item| 1 + weight(item)).sum(),
+        Value::Record(record) => record.fields.iter().map(|(_, item)| 1 + weight(item)).sum(),
+        Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
     }
 }
 

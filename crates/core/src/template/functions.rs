@@ -53,6 +53,14 @@ impl Function {
         })
     }
 
+    /// Whether it makes a text of whatever its arguments hold.
+    pub(super) const fn prints(self) -> bool {
+        matches!(
+            self,
+            Self::Print | Self::Printf | Self::Println | Self::Html | Self::Js | Self::UrlQuery
+        )
+    }
+
     /// Whether `and` or `or` is decided by this argument.
     pub(super) fn stops_at(self, value: &Value) -> bool {
         match self {

@@ -270,3 +270,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn large_texts_on_the_way_cost_as_much_as_many_small_ones() {
+    let text = "{{ range 400 }}{{ if urlquery (printf \"%0262144d\" 1) }}{{ end }}{{ end }}";
+    assert_eq!(render(text), Err(TemplateProblem::Limit("work")));
+    let lists = "{{ range 100000 }}{{ if printf \"%.0s\" $.AppChanges }}{{ end }}{{ end }}";
+    assert_eq!(render(lists), Err(TemplateProblem::Limit("work")));
+    // Asking a list for its length is no work.
+    let lengths = "{{ range 100000 }}{{ if eq (len $.AppChanges) 1 }}{{ end }}{{ end }}";
+    assert_eq!(render(lengths), Ok(String::new()));
+}

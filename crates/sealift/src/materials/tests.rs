@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use sealift_core::promotion::cosign_key::CosignKey;
 use sealift_core::promotion::read::{Context, Document, read as read_policy};
 use serde_json::{Value, json};
 
@@ -104,4 +105,25 @@ async fn what_is_missing_empty_or_too_large_is_an_error_that_names_it() {
         assert!(error.contains(part), "{error}");
     }
     assert_eq!(told.len(), 7);
+}
+
+#[tokio::test]
+async fn a_cosign_key_is_of_the_namespace_of_its_application() {
+    for (name, expected) in [("keys", true), ("argocd/keys", false)] {
+        let key = CosignKey {
+            secret_name: name.to_owned(),
+            key: "a".to_owned(),
+        };
+        let (effective, _) = Effective::from_cosign_key("team", &key);
+        let namespace = if expected { "argocd" } else { "team" };
+        let wanted = Wanted {
+            policy: &effective,
+            namespace,
+            folder: None,
+            elsewhere: false,
+        };
+        let materials = gather(&objects(), [wanted]).await;
+        let found: Vec<bool> = materials.values().map(Result::is_ok).collect();
+        assert_eq!(found, [expected], "{name}: {materials:?}");
+    }
 }

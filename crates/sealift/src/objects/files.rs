@@ -118,7 +118,7 @@ impl Reader {
         let left = self.bytes_left.checked_sub(bytes.len() as u64);
         let (Some(left), true) = (left, bytes.len() <= limits::MANIFEST_FILE_BYTES_MAX) else {
             let limit = "the files of `-f` are too large".to_owned();
-            return self.problem(at(1), ProblemKind::Limit(limit));
+            return self.unread(at(1), ProblemKind::Limit(limit));
         };
         self.bytes_left = left;
         let text = match std::str::from_utf8(bytes) {
@@ -127,7 +127,9 @@ impl Reader {
                 let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
                 let line = 1 + before.iter().filter(|byte| **byte == b'\n').count() as u64;
                 let problem = "it is not UTF-8".to_owned();
-                if documents::may_be_policy(&String::from_utf8_lossy(bytes)) {
+                // UTF-16 puts a zero byte beside every letter.
+                let letters = String::from_utf8_lossy(bytes).replace('\0', "");
+                if documents::may_be_policy(&letters) {
                     self.policy(Err(problem.clone()), &at(line));
                 }
                 let problem = ProblemKind::Unparsable(problem);
@@ -192,6 +194,13 @@ impl Reader {
             .push(ObjectProblem { origin, problem });
     }
 
+    /// States that something was not read of which nobody knows what it holds. It may be a policy,
+    /// so it refuses everything, as a policy that cannot be read does.
+    pub fn unread(&mut self, origin: Origin, problem: ProblemKind) {
+        self.policy(Err(problem.to_string()), &origin);
+        self.problem(origin, problem);
+    }
+
     /// What was read.
     #[must_use]
     pub fn finish(self) -> FileObjects {
@@ -228,7 +237,9 @@ impl Reader {
     fn list(&mut self, mut value: Value, api_version: &str, item_kind: &str, origin: &Origin) {
         let items = match value.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => items,
-            _ => return,
+            // An empty list of Kubernetes' own writers.
+            Some(Value::Null) => return,
+            _ => return self.unread(origin.clone(), ProblemKind::NotAnObject("items")),
         };
         for (index, item) in items.into_iter().enumerate() {
             let text = |name: &str| item.get(name).and_then(Value::as_str);
@@ -238,10 +249,13 @@ impl Reader {
             if let Origin::Document { item, .. } = &mut origin {
                 *item = Some(index);
             }
-            if kind.is_empty() {
-                self.problem(origin, ProblemKind::NotAnObject("kind"));
-            } else {
-                self.single(item, &api_version, &kind, &origin);
+            match kind.strip_suffix("List") {
+                // Documents are bounded in depth, and so is this.
+                Some(item_kind) => self.list(item, &api_version, item_kind, &origin),
+                None if kind.is_empty() => {
+                    self.problem(origin, ProblemKind::NotAnObject("kind"));
+                }
+                None => self.single(item, &api_version, &kind, &origin),
             }
         }
     }

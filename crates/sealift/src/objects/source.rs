@@ -199,7 +199,7 @@ impl ObjectSource {
                 let name = path.file_name();
                 let ends = [".yaml", ".yml", ".json"]
                     .iter()
-                    .any(|end| name.ends_with(end));
+                    .any(|end| name.to_ascii_lowercase().ends_with(end));
                 ends && !path
                     .components()
                     .any(|component| component.starts_with('.'))
@@ -227,7 +227,7 @@ impl ObjectSource {
                         FileState::TooLarge { .. } => "the file is too large",
                         _ => "it is no file",
                     };
-                    reader.problem(origin, ProblemKind::File(why.to_owned()));
+                    reader.unread(origin, ProblemKind::File(why.to_owned()));
                 }
             }
         }

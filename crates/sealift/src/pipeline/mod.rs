@@ -195,7 +195,7 @@ pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
     let surveyed = Instant::now();
     survey::survey(context, &mut items, now).await;
     if !context.thorough {
-        hint_all(&mut items);
+        hint_all(context, &mut items);
     }
     report
         .cycle
@@ -220,10 +220,15 @@ pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What runs is a hint: where it is the winner already, Git is not asked.
-fn hint_all(items: &mut [Item]) {
+/// What runs is a hint: where it is the winner already, Git is not asked. A policy that pins what
+/// Git wants has to see what stands there.
+fn hint_all(context: &Context<'_>, items: &mut [Item]) {
+    let mut policies = context.in_force.set().policies();
+    let some_adopt = policies.any(|policy| policy.effective.adopt);
     for item in items.iter_mut().filter(|item| !item.is_decided()) {
-        item.hint();
+        if !(some_adopt && trust::policy_of(context, item).adopts()) {
+            item.hint();
+        }
     }
 }
 

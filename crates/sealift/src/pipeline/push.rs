@@ -83,7 +83,15 @@ pub(super) async fn push_changes(
         );
         return Ok(Attempt::Done);
     }
-    let open = record_intent(context, group, &target, &prepared, writes, now)?;
+    let open = match record_intent(context, group, &target, &prepared, writes, now) {
+        Ok(open) => open,
+        Err(problem) => {
+            // Without an intent nothing is sent, so nothing is updated.
+            let (reason, detail) = (problem.reason, &problem.detail);
+            finish(group, &changed, Decision::Failed, reason, detail);
+            return Err(problem);
+        }
+    };
     let intent = open.intent.intent;
     let sent = send(repository, group, prepared, &changed).await;
     push.result = Some(sent.result);

@@ -90,6 +90,16 @@ pub(super) async fn survey(context: &Context<'_>, items: &mut [Item], now: Times
             }
         }
     }
+    decide_unanswered(items);
+}
+
+/// A task that broke down answers nobody: its items must not end as if there were nothing to do.
+fn decide_unanswered(items: &mut [Item]) {
+    let unanswered = |item: &&mut Item| !item.is_decided() && item.listing.is_none();
+    for item in items.iter_mut().filter(unanswered) {
+        let detail = "the registry was not asked to the end; nothing was chosen";
+        item.decide(Decision::Failed, Reason::Internal, detail);
+    }
 }
 
 /// Asks one registry for one selection, as `sealift test` does.
@@ -254,5 +264,34 @@ fn summary(catalog: &Catalog) -> CatalogSummary {
         digest: Digest::of(text.as_bytes()),
         tags: tags.len() as u64,
         wholeness,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealift_core::application::{Context, parse_annotated};
+    use sealift_core::manifest::ApplicationManifest;
+
+    use super::*;
+
+    #[test]
+    fn an_image_whose_registry_gave_no_answer_has_failed() {
+        let manifest = serde_json::json!({
+            "metadata": { "name": "a", "namespace": "argocd", "annotations": {
+                format!("{}image-list", sealift_core::settings::PEER_PREFIX): "nginx",
+            } },
+            "spec": { "source": { "repoURL": "https://h.example/r", "helm": {} } },
+        });
+        let manifest = ApplicationManifest::from_value(manifest).unwrap();
+        let context = Context {
+            argocd_namespace: "argocd".to_owned(),
+            own_platform: crate::platform::own(),
+        };
+        let parsed = parse_annotated(&manifest, &context).unwrap();
+        let application = Arc::new(parsed.application.unwrap());
+        let mut items = [Item::new(application, 0, Timestamp::UNIX_EPOCH)];
+        decide_unanswered(&mut items);
+        assert!(items[0].is_decided());
+        assert_eq!(items[0].decision(), Decision::Failed);
     }
 }

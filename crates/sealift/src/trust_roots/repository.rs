@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use sealift_core::digest::Digest;
 use sealift_core::promotion::spec::{FileSource, TrustRootSpec};
+use sealift_core::secret::masked_url;
 use url::Url;
 
 const PUBLIC_GOOD: &[u8] = include_bytes!("../../assets/trust-roots/public-good.root.json");
 const GITHUB: &[u8] = include_bytes!("../../assets/trust-roots/github.root.json");
+
+/// Begins the keys of mirrors.
+pub(super) const MIRROR: &str = "mirror-";
 
 /// A repository that a policy names.
 #[derive(Debug, Clone)]
@@ -64,7 +68,7 @@ impl Repository {
                     name: tuf.mirror.trim_end_matches('/').to_owned(),
                     base,
                     start,
-                    key: format!("mirror-{}", Digest::of(&identity).hex()),
+                    key: format!("{MIRROR}{}", Digest::of(&identity).hex()),
                 })
             })),
         }
@@ -78,7 +82,7 @@ impl Repository {
 }
 
 fn base_url(text: &str) -> Result<Url, String> {
-    let refused = |why: &str| format!("the mirror `{text}` cannot be used: {why}");
+    let refused = |why: &str| format!("the mirror `{}` cannot be used: {why}", masked_url(text));
     let mut base = Url::parse(text).map_err(|error| refused(&error.to_string()))?;
     if base.query().is_some() || base.fragment().is_some() {
         return Err(refused("it has a query or a fragment"));
@@ -120,6 +124,13 @@ mod tests {
             "https://u:p@tuf.test",
         ] {
             assert!(base_url(text).is_err(), "{text}");
+        }
+        for text in [
+            "https://u:secret@tuf.test/?a=b",
+            "https://u:secret@tuf.test:x/",
+        ] {
+            let error = base_url(text).unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

@@ -301,6 +301,20 @@ fn adopt_pins_what_git_wants_already() {
 }
 
 #[test]
+fn adopt_pins_what_runs_already() {
+    let shop = Shop::new();
+    shop.signed("1.1.0", BY_WORKFLOW);
+    shop.run(&format!("  write: {{ pin: tag }}\n{DEMANDED}"));
+    let (image, running) = (format!("{IMAGE}:1.x"), format!("{IMAGE}:1.1.0"));
+    shop.world
+        .app(&App::helm("shop", &image, &[&running], &shop.repository));
+    let ran = shop.run(&format!("  write: {{ adopt: true }}\n{DEMANDED}"));
+    assert_eq!(ran.decision("shop").0, "updated", "{}", ran.stderr);
+    let pinned = format!("1.1.0@{}", signed::subject(BY_WORKFLOW));
+    assert_eq!(shop.written(), values(IMAGE, &pinned));
+}
+
+#[test]
 fn an_update_larger_than_allowed_is_refused_and_a_smaller_one_written() {
     let shop = Shop::new();
     shop.signed("1.0.1", BY_WORKFLOW);

@@ -143,6 +143,8 @@ fn allowed_registries_hold_for_every_image_of_the_applications() {
     for (image, allowed) in [
         ("ghcr.io/acme/shop", true),
         ("GHCR.io:443/acme/shop", true),
+        ("ghcr.io:0443/acme/shop", true),
+        ("ghcr.io.:00443/acme/shop", true),
         ("ghcr.io/acme-evil/shop", false),
         ("ghcr.io.evil.org/acme/shop", false),
         ("nginx", true),
@@ -164,6 +166,8 @@ fn a_host_written_otherwise_does_not_leave_the_scope() {
         ("GHCR.IO/acme/a/b", true),
         ("ghcr.io:443/acme/shop", true),
         ("ghcr.io./acme/shop", true),
+        ("ghcr.io:0443/acme/shop", true),
+        ("ghcr.io:05000/acme/shop", false),
         ("ghcr.io/acmeshop", false),
         ("quay.io/ghcr.io/acme/shop", false),
         ("ghcr.io:5000/acme/shop", false),

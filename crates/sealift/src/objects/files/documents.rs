@@ -4,8 +4,12 @@
 //! values are. YAML 1.2, 9.1 "Documents": a line that begins with `---` ends every document, even
 //! inside a block scalar, so splitting by lines is exact.
 
+use std::fmt;
+
 use sealift_core::limits;
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// One document of a file.
 #[derive(Debug, PartialEq)]
@@ -140,13 +144,15 @@ fn is_content(line: &str) -> bool {
     !(line.is_empty() || line.starts_with('#') || line.starts_with('%') || line == "...")
 }
 
-/// Several JSON values in a row. `None` where the text is not JSON: YAML flow maps look alike.
+/// Several JSON values in a row. `None` where the text is not JSON: YAML flow maps look alike. Nor is
+/// it JSON here where a key stands twice, of which readers take one or the other (RFC 8259, 4): as
+/// YAML it is an error.
 fn json_values(chunk: &Chunk<'_>) -> Option<Vec<Document>> {
     if !chunk.text.trim_start().starts_with('{') {
         return None;
     }
     let mut values = Vec::new();
-    let mut stream = serde_json::Deserializer::from_str(chunk.text).into_iter::<Value>();
+    let mut stream = serde_json::Deserializer::from_str(chunk.text).into_iter::<Unambiguous>();
     let (mut counted, mut line) = (0, chunk.line);
     loop {
         let rest = chunk.text.get(stream.byte_offset()..)?;
@@ -156,10 +162,75 @@ fn json_values(chunk: &Chunk<'_>) -> Option<Vec<Document>> {
         counted = start;
         values.push(Document {
             line,
-            value: value.ok()?,
+            value: value.ok()?.0,
         });
     }
     Some(values)
+}
+
+/// A JSON value in which no key stands twice.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOfEachKey).map(Self)
+    }
+}
+
+struct OneOfEachKey;
+
+impl<'de> Visitor<'de> for OneOfEachKey {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Unambiguous(value)) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, Unambiguous(value))) = entries.next_entry::<String, _>()? {
+            if map.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(Value::Object(map))
+    }
 }
 
 fn yaml_value(chunk: &Chunk<'_>) -> Result<Value, Broken> {

@@ -334,3 +334,61 @@ fn a_torn_document_may_be_an_image_updater_of_any_namespace() {
     assert!(one.namespace.is_none() && one.object.is_none());
     assert_eq!(read(&[("f.yaml", "a: [\n")]).listed_updaters().len(), 0);
 }
+
+/// Names of the documents that refuse everything, because nobody knows what they hold.
+fn unread(objects: &FileObjects) -> Vec<String> {
+    let unread = objects.listed_policies().iter();
+    unread
+        .filter(|policy| policy.object.is_err())
+        .map(|policy| policy.origin.to_string())
+        .collect()
+}
+
+#[test]
+fn what_could_not_be_read_may_be_a_policy_and_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    symlink("nowhere", folder.path().join("policy.yaml")).unwrap();
+    let mut reader = Reader::new("argocd");
+    reader.read_path(folder.path());
+    reader.read_path(&folder.path().join("absent"));
+    let large = vec![b'#'; limits::MANIFEST_FILE_BYTES_MAX + 1];
+    reader.read_documents("large.yaml", &large, Named::ByFolder);
+    let objects = reader.finish();
+    assert_eq!(objects.problems().len(), 3);
+    assert_eq!(unread(&objects).len(), 3, "{:?}", objects.problems());
+}
+
+#[test]
+fn a_policy_in_utf_16_refuses() {
+    let text = "\u{feff}kind: PromotionPolicy\n";
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut reader = Reader::new("argocd");
+    reader.read_documents("f.yaml", &bytes, Named::ByFolder);
+    assert_eq!(unread(&reader.finish()).len(), 1);
+}
+
+#[tokio::test]
+async fn lists_in_lists_are_read_and_a_list_without_items_refuses() {
+    let policy = r#"{"apiVersion": "sealift.dev/v1alpha1", "kind": "PromotionPolicy"}"#;
+    let application = r#"{"apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+        "metadata": {"name": "a"}}"#;
+    let list = |items: &str| format!(r#"{{"apiVersion": "v1", "kind": "List", {items}}}"#);
+    let inner = list(&format!(r#""items": [{policy}, {application}]"#));
+    let objects = read(&[("f.json", &list(&format!(r#""items": [{inner}]"#)))]);
+    assert_eq!(names(&objects).await, ["argocd/a"]);
+    assert_eq!(objects.listed_policies().len(), 1);
+    for items in [r#""item": []"#, r#""items": {}"#] {
+        let objects = read(&[("f.json", &list(items))]);
+        assert_eq!((unread(&objects).len(), objects.problems().len()), (1, 1));
+    }
+    let objects = read(&[("f.json", &list(r#""items": null"#))]);
+    assert_eq!(objects.problems(), []);
+}
+
+#[test]
+fn a_key_that_stands_twice_in_json_is_an_error_as_in_yaml() {
+    let text = r#"{"apiVersion": "sealift.dev/v1alpha1", "kind": "PromotionPolicy",
+        "spec": {"mode": "enforce"}, "spec": {"mode": "warn"}}"#;
+    let objects = read(&[("f.json", text)]);
+    assert_eq!(unread(&objects).len(), 1, "{:?}", objects.listed_policies());
+}

@@ -88,7 +88,7 @@ impl Reader {
         if self.seen.files > limits::MANIFEST_FILES_MAX {
             if self.seen.files == limits::MANIFEST_FILES_MAX + 1 {
                 let limit = format!("more than {} files", limits::MANIFEST_FILES_MAX);
-                self.problem(origin(path), ProblemKind::Limit(limit));
+                self.unread(origin(path), ProblemKind::Limit(limit));
             }
             return;
         }
@@ -103,7 +103,7 @@ impl Reader {
     }
 
     fn file_problem(&mut self, path: &Path, problem: String) {
-        self.problem(origin(path), ProblemKind::File(problem));
+        self.unread(origin(path), ProblemKind::File(problem));
     }
 }
 

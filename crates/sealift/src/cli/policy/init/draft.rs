@@ -1,6 +1,7 @@
 //! The policy that demands what was seen: one authority for each signer, a clause for the
 //! signatures, one for each type of attestation.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -10,6 +11,8 @@ use sealift_core::promotion::draft::{Seen, identity, predicate};
 use sealift_core::reference::Reference;
 use sealift_trust::{Claimed, ClaimedSigner};
 use serde_json::{Map, Value, json};
+
+use crate::output::escape;
 
 /// What the person at the command line adds to what was seen.
 pub(super) struct Given {
@@ -223,8 +226,7 @@ impl Draft {
         let mut text = String::new();
         for line in &self.head {
             // A subject is a stranger's text: it must not end the comment.
-            let line: String = line.chars().filter(|c| !c.is_control()).collect();
-            text.push_str(&format!("# {line}\n"));
+            text.push_str(&format!("# {}\n", escape(line)));
         }
         let mut body = String::new();
         block(&self.document(), 0, &mut body);
@@ -374,7 +376,15 @@ fn flow(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::String(text) if is_plain(text) => text.clone(),
-        // JSON is YAML.
+        // JSON is YAML, and what a terminal obeys is escaped in both.
+        Value::String(text) => {
+            let quoted = Value::from(text.as_str()).to_string();
+            let visible = quoted.chars().map(|c| match escape(&c.to_string()) {
+                Cow::Borrowed(harmless) => harmless.to_owned(),
+                Cow::Owned(_) => format!("\\U{:08x}", u32::from(c)),
+            });
+            visible.collect()
+        }
         scalar => scalar.to_string(),
     }
 }

@@ -127,3 +127,13 @@ fn attestations_alone_are_demanded_alone_and_said() {
     assert!(spec["unsafeNoSignatures"]["reason"].is_string());
     assert_eq!(spec["attestations"][0]["name"], "sbom");
 }
+
+#[test]
+fn a_subject_writes_nothing_that_a_terminal_obeys() {
+    let subject = "https://x.example/\u{9b}2J\u{202e}\u{e0041}\u{85}spec: {}";
+    let draft = draft(&[holder(subject, None)], &given(&[])).unwrap();
+    let text = draft.yaml();
+    let hostile = |line: &str| matches!(crate::output::escape(line), std::borrow::Cow::Owned(_));
+    assert!(!text.lines().any(hostile), "{text:?}");
+    assert_eq!(read_back(&draft), draft.document());
+}
