@@ -281,9 +281,14 @@ pub const REPOSITORY_SECRETS_MAX: usize = 10_000;
 /// How long a change waits for those that come with it, in milliseconds: people apply several
 /// objects at once.
 pub const CHANGE_PAUSE_MS: u64 = 250;
-/// Time between the starts of two cycles of which a change asked for the second, in milliseconds: a
-/// storm of edits must not become a storm of requests to registries.
+/// Time between the starts of two whole cycles of which a change asked for the second, in
+/// milliseconds: a storm of edits must not become a storm of requests to registries.
 pub const CHANGE_GAP_MS: u64 = 10_000;
+/// The same for cycles on the Applications that were edited, which ask for little.
+pub const EDIT_GAP_MS: u64 = 500;
+/// Edited Applications that are looked at by themselves, in objects; more than that ask for a whole
+/// cycle.
+pub const EDITED_OBJECTS_MAX: usize = 100;
 /// Seconds that a leader's word counts, after which another may take over. Argo CD Image Updater's
 /// own, since both use one lease while one takes the other's place.
 pub const LEASE_SECS: u64 = 15;

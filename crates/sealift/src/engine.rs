@@ -1,6 +1,7 @@
 //! Everything that lives longer than a cycle: state, journal, repositories, registries. Made once
 //! from the options.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -207,12 +208,25 @@ impl Engine {
     /// # Errors
     /// Objects cannot be read at all, or the journal cannot be written.
     pub async fn cycle(&mut self) -> anyhow::Result<Report> {
+        self.cycle_among(None).await
+    }
+
+    /// Runs one cycle on these Applications (`namespace/name`) and their neighbours; `None`: all.
+    ///
+    /// # Errors
+    /// As [`Self::cycle`].
+    pub async fn cycle_among(
+        &mut self,
+        among: Option<&BTreeSet<String>>,
+    ) -> anyhow::Result<Report> {
         let objects = self.source.read(&self.git).await?;
         let now = Timestamp::now();
         let (in_force, remarks) = self.policies.read(objects.as_ref(), now).await?;
         self.record_remarks(&remarks, now)?;
         let unsettled = std::mem::take(&mut self.unsettled);
-        let context = Context::new(self.parts(objects, in_force), unsettled);
+        let mut parts = self.parts(objects, in_force);
+        parts.among = among;
+        let context = Context::new(parts, unsettled);
         let report = pipeline::cycle(&context).await;
         self.unsettled = context.into_unsettled();
         self.registries.flush();
@@ -235,6 +249,7 @@ impl Engine {
             repositories_at_once: self.repositories_at_once,
             leader: self.leader.clone(),
             only: self.only.as_deref(),
+            among: None,
             thorough: self.thorough,
         }
     }

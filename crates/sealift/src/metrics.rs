@@ -128,14 +128,16 @@ impl Metrics {
     }
 
     /// Takes over a cycle's numbers. The first one makes the program ready.
-    pub fn cycle(&self, cycle: &Cycle, now: Timestamp) {
+    pub fn cycle(&self, cycle: &Cycle, whole: bool, now: Timestamp) {
         self.cycles.inc();
         self.cycle_seconds
             .observe(cycle.duration_ms as f64 / 1000.0);
-        self.applications
-            .set(i64::try_from(cycle.applications).unwrap_or(i64::MAX));
-        self.images
-            .set(i64::try_from(cycle.considered).unwrap_or(i64::MAX));
+        if whole {
+            self.applications
+                .set(i64::try_from(cycle.applications).unwrap_or(i64::MAX));
+            self.images
+                .set(i64::try_from(cycle.considered).unwrap_or(i64::MAX));
+        }
         self.last_cycle.set(now.as_millisecond() as f64 / 1000.0);
         for (kind, count) in &cycle.requests {
             let labels = KindLabels { kind: kind.clone() };
@@ -171,6 +173,7 @@ mod tests {
                 applications: 4,
                 ..Cycle::default()
             },
+            true,
             Timestamp::UNIX_EPOCH,
         );
         assert!(metrics.is_ready());

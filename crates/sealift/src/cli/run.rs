@@ -1,10 +1,11 @@
 //! `sealift run`: one cycle, or a cycle at each interval.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealift_core::limits::{CHANGE_GAP_MS, CHANGE_PAUSE_MS};
+use sealift_core::limits::{CHANGE_GAP_MS, CHANGE_PAUSE_MS, EDIT_GAP_MS};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -139,7 +140,9 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         false => None,
     };
     let leader = candidacy.as_ref().map(Candidacy::leader);
-    let mut edits = engine.connect().await?.map(|cluster| cluster.edits());
+    let cluster = engine.connect().await?;
+    let mut edits = cluster.as_ref().map(|cluster| cluster.edits());
+    let mut pace = Pace::new(arguments.interval);
     while !*asked.borrow() {
         if let Some(leader) = leader.as_ref().filter(|leader| !leader.leads()) {
             // Whoever waits for its turn is as ready as it can be.
@@ -154,15 +157,24 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         if let Some(edits) = &mut edits {
             edits.forget();
         }
+        let edited = cluster
+            .as_ref()
+            .map_or(Some(BTreeSet::new()), |all| all.take_edited());
         // A push that has begun is seen to its end: a cycle is not cut in the middle, it is bounded
         // by its deadlines.
-        match engine.cycle().await {
-            Ok(report) => log_cycle(&report),
-            Err(error) => tracing::error!(error = format!("{error:#}"), "the cycle failed"),
+        let ended = match pace.next(edited, start) {
+            Next::Wait => None,
+            Next::Whole => Some(engine.cycle().await),
+            Next::Among(edited) => Some(engine.cycle_among(Some(&edited)).await),
+        };
+        match ended {
+            Some(Ok(report)) => log_cycle(&report),
+            Some(Err(error)) => tracing::error!(error = format!("{error:#}"), "the cycle failed"),
+            None => {}
         }
         tokio::select! {
-            () = tokio::time::sleep_until(start + arguments.interval) => {}
-            () = edited(edits.as_mut(), start) => {}
+            () = tokio::time::sleep_until(pace.due) => {}
+            () = edited_again(edits.as_mut(), start) => {}
             _ = asked.wait_for(|stop| *stop) => {}
         }
     }
@@ -177,14 +189,64 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-/// Returns when an edit asks for a cycle before its time, after one that began at `start`.
-async fn edited(edits: Option<&mut Edits>, start: Instant) {
+/// When cycles begin: whole ones by the interval, counted from their starts, and others by edits.
+struct Pace {
+    interval: Duration,
+    /// When everything is looked at next.
+    due: Instant,
+    /// When that began last.
+    began: Option<Instant>,
+}
+
+/// What to do now.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// A cycle on everything.
+    Whole,
+    /// A cycle on these Applications.
+    Among(BTreeSet<String>),
+    /// Nothing yet.
+    Wait,
+}
+
+impl Pace {
+    fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            due: Instant::now(),
+            began: None,
+        }
+    }
+
+    /// `edited`: the Applications that were edited; `None`: more than Applications.
+    fn next(&mut self, edited: Option<BTreeSet<String>>, now: Instant) -> Next {
+        if now < self.due {
+            let gap = Duration::from_millis(CHANGE_GAP_MS);
+            let allowed = self.began.map_or(now, |began| began + gap);
+            match edited {
+                Some(edited) if edited.is_empty() => return Next::Wait,
+                Some(edited) => return Next::Among(edited),
+                None if now < allowed => {
+                    self.due = self.due.min(allowed);
+                    return Next::Wait;
+                }
+                None => {}
+            }
+        }
+        (self.due, self.began) = (now + self.interval, Some(now));
+        Next::Whole
+    }
+}
+
+/// Returns when something was edited, with a moment for what comes with it, and not sooner after
+/// `start` than edits may ask again.
+async fn edited_again(edits: Option<&mut Edits>, start: Instant) {
     let Some(edits) = edits else {
         return std::future::pending().await;
     };
     edits.next().await;
     tokio::time::sleep(Duration::from_millis(CHANGE_PAUSE_MS)).await;
-    tokio::time::sleep_until(start + Duration::from_millis(CHANGE_GAP_MS)).await;
+    tokio::time::sleep_until(start + Duration::from_millis(EDIT_GAP_MS)).await;
 }
 
 /// The line that scripts of Argo CD Image Updater read.
@@ -213,5 +275,44 @@ async fn signal() -> &'static str {
     tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(names: &[&str]) -> Option<BTreeSet<String>> {
+        Some(names.iter().map(|&name| name.to_owned()).collect())
+    }
+
+    #[test]
+    fn edits_of_applications_do_not_wait_and_do_not_put_off_the_whole() {
+        let mut pace = Pace::new(Duration::from_secs(120));
+        let start = Instant::now();
+        let after = |secs| start + Duration::from_secs(secs);
+        assert_eq!(pace.next(some(&[]), after(1)), Next::Whole);
+        assert_eq!(pace.next(some(&[]), after(2)), Next::Wait);
+        for secs in [3, 4, 119] {
+            let edited = pace.next(some(&["argocd/shop"]), after(secs));
+            assert_eq!(
+                edited,
+                Next::Among(some(&["argocd/shop"]).unwrap()),
+                "{secs}"
+            );
+        }
+        assert_eq!(pace.next(some(&["argocd/shop"]), after(121)), Next::Whole);
+    }
+
+    #[test]
+    fn what_concerns_everything_waits_for_its_turn_and_is_not_forgotten() {
+        let mut pace = Pace::new(Duration::from_secs(120));
+        let start = Instant::now();
+        let after = |secs| start + Duration::from_secs(secs);
+        assert_eq!(pace.next(None, after(1)), Next::Whole);
+        assert_eq!(pace.next(None, after(3)), Next::Wait);
+        assert_eq!(pace.next(some(&[]), after(5)), Next::Wait);
+        assert_eq!(pace.next(some(&[]), after(11)), Next::Whole);
+        assert_eq!(pace.next(None, after(60)), Next::Whole);
     }
 }

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use config::Configuration;
 use objects::ClusterObjects;
-use watch::{Kind, Watch};
+use watch::{Edited, Kind, Watch};
 
 use crate::objects::ListedPolicy;
 
@@ -147,6 +147,29 @@ impl Cluster {
         let mut edits = Edits(applications.chain(others.map(Watch::edits)).collect());
         edits.forget();
         edits
+    }
+
+    /// The Applications that were edited since this was asked last, by `namespace/name`. `None`:
+    /// more than Applications, or more of them than can be named; look at everything.
+    #[must_use]
+    pub fn take_edited(&self) -> Option<BTreeSet<String>> {
+        let mut applications = Edited::default();
+        for watch in &self.applications {
+            applications.add(watch.take_edited());
+        }
+        // What governs or selects Applications may concern all of them.
+        let others = self.image_updaters.iter().map(Watch::take_edited);
+        let others = others.chain(self.policies.iter().map(Watch::take_edited));
+        // All are asked, also behind one that was edited.
+        let others: Vec<Edited> = others.collect();
+        let quiet = others.iter().all(|one| *one == Edited::default());
+        match applications {
+            Edited::These(keys) if quiet => {
+                let id = |(namespace, name)| format!("{namespace}/{name}");
+                Some(keys.into_iter().map(id).collect())
+            }
+            _ => None,
+        }
     }
 
     /// What is known now, as one cycle sees it; `policies` count beside those of the cluster.

@@ -6,7 +6,7 @@
 //! are not kept twice. A server that hangs is noticed because each run asks anew within
 //! [`WATCH_SECS`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,8 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Error};
 use rand::Rng as _;
 use sealift_core::limits::{
-    WATCH_PAGE_OBJECTS, WATCH_PAUSE_MS, WATCH_PAUSE_MS_MAX, WATCH_SECS, WATCH_STALE_SECS_MAX,
+    EDITED_OBJECTS_MAX, WATCH_PAGE_OBJECTS, WATCH_PAUSE_MS, WATCH_PAUSE_MS_MAX, WATCH_SECS,
+    WATCH_STALE_SECS_MAX,
 };
 use tokio::sync::watch as signal;
 use tokio::time::Instant;
@@ -73,7 +74,7 @@ pub enum WatchError {
 }
 
 /// A key of an object: `(namespace, name)`.
-type Key = (String, String);
+pub type Key = (String, String);
 
 #[derive(Debug)]
 struct State<T> {
@@ -83,6 +84,39 @@ struct State<T> {
     /// A list was read whole, or there is nothing to list.
     known: bool,
     trouble: Option<(WatchError, Instant)>,
+    /// What was edited since somebody asked.
+    edited: Edited,
+}
+
+/// Which objects were edited, in a way that decisions may differ by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edited {
+    /// These: `(namespace, name)`. Those that are gone are among them.
+    These(BTreeSet<Key>),
+    /// Too many to name, or nobody knows.
+    Any,
+}
+
+impl Default for Edited {
+    fn default() -> Self {
+        Self::These(BTreeSet::new())
+    }
+}
+
+impl Edited {
+    /// Adds what else was edited.
+    pub(super) fn add(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (Self::These(keys), Self::These(more)) => {
+                keys.extend(more);
+                if keys.len() > EDITED_OBJECTS_MAX {
+                    *self = Self::Any;
+                }
+            }
+            (_, Self::Any) => *self = Self::Any,
+            (Self::Any, _) => {}
+        }
+    }
 }
 
 /// A running watch; it ends when this is dropped.
@@ -112,6 +146,7 @@ impl<T: Content> Watch<T> {
             listing: BTreeMap::new(),
             known: false,
             trouble: None,
+            edited: Edited::default(),
         }));
         let (changed, changes) = signal::channel(0);
         let (edited, edits) = signal::channel(0);
@@ -191,6 +226,12 @@ impl<T: Content> Watch<T> {
         }
     }
 
+    /// What was edited since this was asked last.
+    #[must_use]
+    pub fn take_edited(&self) -> Edited {
+        std::mem::take(&mut lock(&self.state).edited)
+    }
+
     /// Counts changes that decisions may differ by.
     #[must_use]
     pub fn edits(&self) -> signal::Receiver<u64> {
@@ -233,6 +274,7 @@ impl<T: Content> Runner<T> {
                     // Nothing of the kind can exist.
                     None => {
                         if !state.objects.is_empty() {
+                            state.edited = Edited::Any;
                             self.edited.send_modify(|count| *count += 1);
                         }
                         state.objects.clear();
@@ -274,7 +316,7 @@ impl<T: Content> Runner<T> {
     /// Takes over an event. Whether a list is whole now or was before.
     fn take(&self, event: Event<Watched<T>>) -> bool {
         let mut state = lock(&self.state);
-        let edited = match event {
+        let edited: BTreeSet<Key> = match event {
             Event::Init => {
                 state.listing.clear();
                 return false;
@@ -291,23 +333,38 @@ impl<T: Content> Runner<T> {
                 let listing = std::mem::take(&mut state.listing);
                 let before = std::mem::replace(&mut state.objects, listing);
                 let first = !std::mem::replace(&mut state.known, true);
-                let same = |(key, now): (&Key, &Watched<T>)| {
-                    let before = before.get(key);
-                    before.is_some_and(|before| !now.decides_otherwise(before))
+                let differs = |(key, now): &(&Key, &Watched<T>)| {
+                    let before = before.get(*key);
+                    before.is_none_or(|before| now.decides_otherwise(before))
                 };
-                let all_same = state.objects.iter().all(same);
-                !(first || all_same && before.len() == state.objects.len())
+                let changed = state.objects.iter().filter(differs).map(|(key, _)| key);
+                let gone = before
+                    .keys()
+                    .filter(|key| !state.objects.contains_key(*key));
+                // The first list is read by the first cycle, which looks at everything.
+                match first {
+                    true => BTreeSet::new(),
+                    false => changed.chain(gone).cloned().collect(),
+                }
             }
             Event::Apply(object) => {
-                let before = state.objects.insert(object.key(), object.clone());
-                before.is_none_or(|before| object.decides_otherwise(&before))
+                let key = object.key();
+                let before = state.objects.insert(key.clone(), object.clone());
+                let differs = before.is_none_or(|before| object.decides_otherwise(&before));
+                differs.then_some(key).into_iter().collect()
             }
-            Event::Delete(object) => state.objects.remove(&object.key()).is_some(),
+            Event::Delete(object) => {
+                let key = object.key();
+                let gone = state.objects.remove(&key).is_some();
+                gone.then_some(key).into_iter().collect()
+            }
         };
+        let any = !edited.is_empty();
+        state.edited.add(Edited::These(edited));
         state.trouble = None;
         drop(state);
         self.changed.send_modify(|count| *count += 1);
-        if edited {
+        if any {
             self.edited.send_modify(|count| *count += 1);
         }
         true

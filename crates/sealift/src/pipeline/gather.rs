@@ -1,6 +1,6 @@
 //! From objects to items, and from items to the Git repositories that they are written to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -34,7 +34,7 @@ pub(super) async fn gather(
     }
     let mut updaters = Updaters::read(context, report).await?;
     let parsing = parsing(context);
-    let mut items = Vec::new();
+    let mut followed = Vec::new();
     for listed in applications.listed {
         let metadata = &listed.manifest.metadata;
         let id = format!("{}/{}", metadata.namespace, metadata.name);
@@ -44,9 +44,16 @@ pub(super) async fn gather(
         {
             continue;
         }
-        let Some(application) = updaters.parse(&listed, &parsing, report) else {
-            continue;
-        };
+        followed.extend(updaters.parse(&listed, &parsing, report));
+    }
+    updaters.close(report);
+    if let Some(among) = context.among {
+        keep_neighbours(&mut followed, among);
+        // What the others say is not known in this cycle.
+        report.image_updaters.clear();
+    }
+    let mut items = Vec::new();
+    for application in followed {
         report.cycle.applications += 1;
         for position in 0..application.images.len() {
             let mut item = Item::new(Arc::clone(&application), position, now);
@@ -54,7 +61,6 @@ pub(super) async fn gather(
             items.push(item);
         }
     }
-    updaters.close(report);
     let demands = items.iter().filter_map(|item| {
         let policy = item.rule().verification.as_deref()?;
         Some((policy, item.application.id.namespace.as_str()))
@@ -76,6 +82,21 @@ pub(super) async fn gather(
         }))?;
     }
     Ok(items)
+}
+
+/// Keeps the named Applications and those that are written to the same repositories.
+fn keep_neighbours(followed: &mut Vec<Arc<Application>>, named: &BTreeSet<String>) {
+    let canonical = |application: &Application| match GitUrl::parse(&application.repository) {
+        Ok(url) => url.canonical(),
+        Err(_) => application.repository.clone(),
+    };
+    let is_named = |application: &Application| named.contains(&application.id.to_string());
+    let touched: BTreeSet<String> = followed
+        .iter()
+        .filter(|one| is_named(one))
+        .map(|one| canonical(one))
+        .collect();
+    followed.retain(|one| is_named(one) || touched.contains(&canonical(one)));
 }
 
 fn parsing(context: &Context<'_>) -> application::Context {

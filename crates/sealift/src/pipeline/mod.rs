@@ -25,7 +25,7 @@ pub(crate) mod survey;
 pub(crate) mod trust;
 mod updaters;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -103,6 +103,9 @@ pub struct Parts<'a> {
     pub leader: Option<Leader>,
     /// Look at this Application only.
     pub only: Option<&'a str>,
+    /// Look at these Applications (`namespace/name`) and at those that share a Git repository with
+    /// them, which may want something else of the same place.
+    pub among: Option<&'a BTreeSet<String>>,
     /// Look in Git even where what runs is the winner, and at what no update needs.
     pub thorough: bool,
 }
@@ -215,7 +218,7 @@ pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
         journal.flush()?;
     }
     if let Some(metrics) = context.metrics {
-        metrics.cycle(&report.cycle, context.now());
+        metrics.cycle(&report.cycle, context.among.is_none(), context.now());
     }
     Ok(report)
 }

@@ -27,6 +27,15 @@ pub(super) async fn settle(context: &Context<'_>, items: &[Item]) -> Result<(), 
     }
     let open = std::mem::take(&mut *context.unsettled());
     for open in open {
+        // A cycle on a few Applications leaves the others' pushes to a whole one.
+        let concerns = |item: &Item| {
+            let id = item.application.id.to_string();
+            open.intent.applications.contains(&id)
+        };
+        if context.among.is_some() && !items.iter().any(concerns) {
+            context.unsettled().push(open);
+            continue;
+        }
         let subject = format!("{} {}", open.intent.repository, open.intent.branch);
         match settle_one(context, &open, items).await {
             Ok((result, cause, commit)) => {

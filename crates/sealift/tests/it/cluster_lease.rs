@@ -13,7 +13,7 @@ use sealift_testkit::kube::KubeServer;
 use serde_json::{Value, json};
 
 use crate::cluster_world::{AUTO, ClusterWorld};
-use crate::world::{App, values};
+use crate::world::{App, events, values};
 
 const IMAGE: &str = "registry.test/acme/shop";
 /// No claim about speed: how long a test waits before it calls something broken.
@@ -135,6 +135,48 @@ fn an_edit_is_acted_on_before_the_interval_ends() {
         values(IMAGE, "2.0.0")
     );
     replica.terminate();
+}
+
+#[test]
+fn an_edit_is_acted_on_with_its_neighbours_alone() {
+    let Some(cluster) = ClusterWorld::new() else {
+        return;
+    };
+    cluster.allow_repository_credentials();
+    let world = &cluster.world;
+    world.images("acme/shop", &["1.8.2", "1.9.0", "2.0.0"]);
+    let text = values(IMAGE, "1.9.0");
+    let files: Vec<_> = ["shop/values.yaml", "beside/values.yaml"]
+        .map(|path| (path, text.as_str()))
+        .into();
+    let repository = world.repository("gitops", &files);
+    let elsewhere = world.repository("elsewhere", &[("far/values.yaml", &text)]);
+    let (image, next) = (format!("{IMAGE}:1.x"), format!("{IMAGE}:2.x"));
+    let running = format!("{IMAGE}:1.9.0");
+    let running = [running.as_str()];
+    cluster.app(&App::helm("shop", &image, &running, &repository));
+    cluster.app(&App::helm("beside", &image, &running, &repository));
+    cluster.app(&App::helm("far", &image, &running, &elsewhere));
+    let replica = Replica::with_interval(&cluster, "only", "1h");
+    let state = world.path("only");
+    let cycles = || -> Vec<u64> {
+        let all = events(&state, &[]);
+        let cycles = all.iter().filter(|event| event["kind"] == "cycle");
+        cycles
+            .map(|cycle| cycle["applications"].as_u64().unwrap())
+            .collect()
+    };
+    wait("the first cycle", || state.exists() && cycles() == [3]);
+    cluster.app(&App::helm("shop", &next, &running, &repository));
+    wait("the update", || repository.subjects("main").len() == 2);
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(IMAGE, "2.0.0")
+    );
+    replica.terminate();
+    // The one that shares its repository was looked at, and the one elsewhere was not.
+    let cycles = cycles();
+    assert!(cycles[1..].iter().all(|&count| count == 2), "{cycles:?}");
 }
 
 const QUICK: Timing = Timing {
