@@ -74,6 +74,11 @@ impl Glob {
         &self.text
     }
 
+    /// Whether it holds nothing special, and is compared as it stands.
+    pub(crate) const fn is_literal(&self) -> bool {
+        self.literal
+    }
+
     /// Whether the whole of `name` matches. Each star takes the shortest run that lets what follows
     /// it match and is not asked again, as in Go; work is at most the product of both lengths.
     #[must_use]

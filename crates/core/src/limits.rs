@@ -131,6 +131,10 @@ pub const NAMES_LISTED_MAX: usize = 5;
 pub const REGEX_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one glob or regular expression as written.
 pub const PATTERN_BYTES_MAX: usize = 4 * 1024;
+/// Items of one `ignore-tags`, in patterns. Each is compared with every tag.
+pub const IGNORE_TAGS_MAX: usize = 1_000;
+/// Bytes of the patterns with wildcards in one `ignore-tags`: work is their product with the bytes of every tag of a listing.
+pub const IGNORE_TAGS_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one YAML file that is edited. Values files of a megabyte exist; ten are a mistake.
 pub const YAML_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Nesting depth of one YAML file, in levels.

@@ -9,6 +9,7 @@ use std::fmt;
 use regex::bytes::Regex;
 
 use crate::glob::Glob;
+use crate::limits::{IGNORE_TAGS_BYTES_MAX, IGNORE_TAGS_MAX};
 use crate::notice::Notice;
 use crate::reason::Reason;
 use crate::regexp;
@@ -66,7 +67,7 @@ impl TagFilter {
                 Allow::Nothing
             })
         });
-        let ignore = ignore
+        let ignore: Vec<Glob> = ignore
             .into_iter()
             .filter_map(|item| {
                 Glob::parse(item)
@@ -77,6 +78,18 @@ impl TagFilter {
                     .ok()
             })
             .collect();
+        let wild = ignore.iter().filter(|glob| !glob.is_literal());
+        let bytes: usize = wild.map(|glob| glob.text().len()).sum();
+        if ignore.len() > IGNORE_TAGS_MAX || bytes > IGNORE_TAGS_BYTES_MAX {
+            // Leaving some out would choose what they ignore.
+            let detail = format!(
+                "`ignore-tags` has more than {IGNORE_TAGS_MAX} items, or wildcards in more than \
+                 {IGNORE_TAGS_BYTES_MAX} bytes; no tag passes"
+            );
+            notices.push(Notice::new(Reason::SettingInvalid, detail));
+            let (allow, ignore) = (Allow::Nothing, Vec::new());
+            return (Self { allow, ignore }, notices);
+        }
         (Self { allow, ignore }, notices)
     }
 
@@ -175,5 +188,23 @@ mod tests {
         assert_eq!(notices.len(), 1);
         assert_eq!(filter.rejects("dev-1"), Some(Reason::Ignored));
         assert_eq!(filter.rejects("["), None);
+    }
+
+    #[test]
+    fn more_patterns_than_are_bearable_let_no_tag_pass() {
+        let names: Vec<String> = (0..IGNORE_TAGS_MAX).map(|n| format!("t{n}")).collect();
+        let literal = |extra: &'static str| {
+            let items = names.iter().map(String::as_str).chain([extra]);
+            TagFilter::parse(None, items.filter(|item| !item.is_empty()))
+        };
+        let (filter, notices) = literal("");
+        assert!(filter.allows("v1") && filter.ignored_by("t7").is_some() && notices.is_empty());
+        let (filter, notices) = literal("x");
+        assert!(!filter.allows("v1") && notices.len() == 1);
+        let wild = format!("*{}", "a".repeat(1023));
+        for (count, passes) in [(16, true), (17, false)] {
+            let (filter, _) = TagFilter::parse(None, std::iter::repeat_n(wild.as_str(), count));
+            assert_eq!(filter.allows("v1"), passes, "{count}");
+        }
     }
 }

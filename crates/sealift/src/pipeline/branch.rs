@@ -15,7 +15,9 @@ use sealift_core::slot::SlotKey;
 use sealift_git::{BranchName, Remote, Repository};
 
 use super::contest::refuse_contested;
-use super::find::{Change, Files, choose_all, detect_source_types, find_slot, read_files};
+use super::find::{
+    Change, Files, choose_again, choose_all, detect_source_types, find_slot, read_files,
+};
 use super::item::Item;
 use super::push::push_changes;
 use super::report::Push;
@@ -203,7 +205,7 @@ async fn write(
             .await?
         } else {
             let Some((target, files, changes)) =
-                other_branch(&mut repository, group, &base, branch, changes).await?
+                other_branch(context, &mut repository, group, &base, branch, changes).await?
             else {
                 continue;
             };
@@ -234,8 +236,11 @@ pub(super) struct Target {
 }
 
 /// A branch that a template names: used as it is where it exists, else made from the one that was
-/// read. The slots are looked up again there; what already stands there is decided.
+/// read. The slots are looked up again there; what already stands there is decided, and where
+/// something else stands than on the branch that was read, the choice is made again: it may be
+/// higher.
 async fn other_branch(
+    context: &Context<'_>,
     repository: &mut Repository,
     group: &mut Group,
     base: &Base,
@@ -261,6 +266,7 @@ async fn other_branch(
     let files = read_files(repository, head, &mut group.items).await?;
     let mut left = Vec::new();
     for mut change in changes {
+        let index = change.item;
         let Some(item) = group.items.get_mut(change.item) else {
             continue;
         };
@@ -275,9 +281,15 @@ async fn other_branch(
                     item.decide(Decision::UpToDate, Reason::UpToDate, detail);
                     continue;
                 }
+                let before = change.slot.current.as_ref();
+                let same = before.map(|current| current.image.to_string()) == wanted;
                 item.set_wanted(wanted);
-                change.slot = slot;
-                left.push(change);
+                if same {
+                    change.slot = slot;
+                    left.push(change);
+                } else {
+                    left.extend(choose_again(context, item, index, slot).await);
+                }
             }
             Err(problem) => item.decide(Decision::Failed, problem.reason, problem.detail),
         }

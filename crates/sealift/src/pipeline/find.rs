@@ -251,6 +251,19 @@ pub(super) async fn choose_all(
     changes
 }
 
+/// Chooses anew for the item of `change`, against a slot that holds something else than the one it
+/// was chosen against. `None`: the item is decided.
+pub(super) async fn choose_again(
+    context: &Context<'_>,
+    item: &mut Item,
+    index: usize,
+    slot: Slot,
+) -> Option<Change> {
+    item.reopen();
+    let chosen = choose_one(context, item, &slot).await?;
+    Some(change(item, index, slot, chosen))
+}
+
 pub(super) fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) -> Change {
     let Chosen {
         tag,

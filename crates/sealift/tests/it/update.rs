@@ -215,3 +215,38 @@ fn a_downgrade_is_refused_unless_it_is_allowed() {
         values_at("1.8.2")
     );
 }
+
+#[test]
+fn a_branch_to_push_to_that_is_ahead_is_not_rolled_back() {
+    let (world, repository) = shop();
+    let text = values(IMAGE, "1.8.2");
+    let ahead = values(IMAGE, "1.10.0");
+    for (branch, text) in [("main", &text), ("release", &ahead)] {
+        let file = sealift_testkit::git::Change::File(text.as_bytes());
+        repository.commit(branch, "Start", &[("shop/values.yaml", file)]);
+    }
+    let image = format!("{IMAGE}:1.x");
+    let mut app = App::helm("shop", &image, &[], &repository);
+    let annotations = [
+        ("write-back-target", "helmvalues:values.yaml"),
+        ("git-branch", "main:release"),
+    ];
+    app.annotations = &annotations;
+    world.app(&app);
+    let head = repository.head("release");
+    let ran = world.run(&[]);
+    assert_eq!(
+        (ran.code, ran.decision("shop")),
+        (0, ("refused", "downgrade")),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(repository.head("release"), head);
+    let behind = values(IMAGE, "1.0.0");
+    let file = sealift_testkit::git::Change::File(behind.as_bytes());
+    repository.commit("release", "Back", &[("shop/values.yaml", file)]);
+    assert_eq!(world.run(&[]).decision("shop").0, "updated");
+    let written = repository.show("release", "shop/values.yaml");
+    assert_eq!(written, values(IMAGE, "1.9.0"));
+    assert_eq!(repository.show("main", "shop/values.yaml"), text);
+}
