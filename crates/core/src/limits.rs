@@ -125,6 +125,9 @@ pub const OBJECT_ERRORS_MAX: usize = 50;
 /// Items of `status.images` and of `status.recentUpdates` of one ImageUpdater, in items: they share
 /// etcd's 1.5 MiB with the rest of the object.
 pub const STATUS_ITEMS_MAX: usize = 200;
+/// Age of `status.lastCheckedAt` from which it is written again although nothing else differs, in
+/// seconds: cycles that edits begin come more often, and each write goes to etcd.
+pub const STATUS_REFRESH_SECS: i64 = 60;
 /// Names of Applications that one remark lists before it counts the others, in names.
 pub const NAMES_LISTED_MAX: usize = 5;
 /// Bytes of one regular expression after compilation: a hostile pattern must not cost memory.
@@ -308,6 +311,8 @@ pub const LEASE_REQUEST_MS_MAX: u64 = 4_000;
 pub const LEASE_CLAIM_SECS_MAX: u64 = 300;
 /// Tries of one change of an Application, in patches: each begins anew at what stands there then.
 pub const PATCH_TRIES_MAX: u32 = 5;
+/// Tries to write one status, in patches: each begins anew at the object as it is then.
+pub const STATUS_TRIES_MAX: u32 = 5;
 
 // Evidence and trust (`registry::evidence`, `trust`).
 

@@ -172,6 +172,11 @@ reasons! {
     ApplicationGone "application-gone" "The Application, or the source of it that would be written, is no longer there.",
     ApiServerUnreachable "api-server-unreachable" "The API server could not be reached.",
     ApiServerRefused "api-server-refused" "The API server refused to read or change the Application.",
+    StatusNotWritten "status-not-written" "The status of an object could not be written; what was decided holds all the same.",
+    KubeEventNotSent "kube-event-not-sent" "A Kubernetes event about an update could not be created; the update holds all the same.",
+    ShadowDiffers "shadow-differs" "What is written now is not what Sealift would have written.",
+    WebhookNotAvailable "webhook-not-available" "The webhook server is not available in this version.",
+    OptionNotAvailable "option-not-available" "The option asks for something that is not available in this version.",
     SigningFailed "signing-failed" "The commit could not be signed.",
     TemplateInvalid "template-invalid" "A template cannot be read or rendered.",
     // Outcomes.

@@ -23,10 +23,11 @@ use crate::cli::options::{
 };
 use crate::cluster::Cluster;
 use crate::cluster::lease::{self, Candidacy, Leader};
+use crate::cluster::status::{StatusWriter, Statuses};
 use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
 use crate::metrics::Metrics;
-use crate::objects::Objects;
 use crate::objects::source::ObjectSource;
+use crate::objects::{ListedPolicy, Objects};
 use crate::pipeline::report::Report;
 use crate::pipeline::{self, CommitSettings, Context, Parts, examine};
 use crate::policies::{InForce, Policies, Remark};
@@ -73,6 +74,7 @@ pub struct Engine {
     annotations: AnnotationsOption,
     repositories_at_once: usize,
     leader: Option<Leader>,
+    statuses: StatusWriter,
     only: Option<String>,
     thorough: bool,
     unsettled: Vec<OpenIntent>,
@@ -141,6 +143,7 @@ impl Engine {
             annotations,
             repositories_at_once: usize::from(options.cycle.max_concurrent_apps),
             leader: None,
+            statuses: StatusWriter::default(),
             only: None,
             thorough: false,
             unsettled,
@@ -221,16 +224,51 @@ impl Engine {
     ) -> anyhow::Result<Report> {
         let objects = self.source.read(&self.git).await?;
         let now = Timestamp::now();
-        let (in_force, remarks) = self.policies.read(objects.as_ref(), now).await?;
+        let policies = objects.policies().await?;
+        let (in_force, remarks) = self.policies.take(&policies, objects.as_ref(), now).await;
         self.record_remarks(&remarks, now)?;
         let unsettled = std::mem::take(&mut self.unsettled);
-        let mut parts = self.parts(objects, in_force);
+        let mut parts = self.parts(Arc::clone(&objects), in_force);
         parts.among = among;
         let context = Context::new(parts, unsettled);
         let report = pipeline::cycle(&context).await;
         self.unsettled = context.into_unsettled();
         self.registries.flush();
-        report
+        let report = report?;
+        self.tell(&report, objects.as_ref(), &policies, among.is_none()).await?;
+        Ok(report)
+    }
+
+    /// Says on the API server what a cycle has to say there. What cannot be said stops nothing.
+    async fn tell(
+        &mut self,
+        report: &Report,
+        objects: &dyn Objects,
+        policies: &[ListedPolicy],
+        whole: bool,
+    ) -> anyhow::Result<()> {
+        let Some(cluster) = self.connect().await?.filter(|_| self.mode == Mode::Write) else {
+            return Ok(());
+        };
+        // A cycle on some Applications has no numbers of whole objects; and where they are not known
+        // any more, nothing is said of them.
+        let updaters = match whole {
+            true => objects.image_updaters().await.unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let (set, findings) = self.policies.standing();
+        let now = Timestamp::now();
+        let statuses = Statuses {
+            report,
+            updaters: &updaters,
+            policies,
+            set: &set,
+            findings: &findings,
+            leader: self.leader.as_ref(),
+            now,
+        };
+        let remarks = self.statuses.write(&cluster, &statuses).await;
+        self.record_remarks(&remarks, now)
     }
 
     fn parts(&self, objects: Arc<dyn Objects>, in_force: InForce) -> Parts<'_> {

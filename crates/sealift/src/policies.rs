@@ -138,6 +138,14 @@ impl Policies {
         (in_force, remarks)
     }
 
+    /// The set as it was last read, and everything that was found about its documents then.
+    #[must_use]
+    pub fn standing(&self) -> (PolicySet, Vec<PolicyFinding>) {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        (set.clone(), said.clone())
+    }
+
     fn new_remarks(&self, findings: Vec<PolicyFinding>) -> Vec<Remark> {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let new = findings.iter().filter(|finding| !said.contains(finding));

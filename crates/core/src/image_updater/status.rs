@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Considered, Decision};
-use crate::limits::STATUS_ITEMS_MAX;
+use crate::limits::{STATUS_ITEMS_MAX, STATUS_REFRESH_SECS};
 use crate::reason::Reason;
 
 /// `status` of an `ImageUpdater`.
@@ -208,6 +208,22 @@ impl ImageOutcome {
     }
 }
 
+impl Cycle {
+    /// Images that got a new version.
+    #[must_use]
+    pub fn updated(&self) -> usize {
+        let updated = |one: &&ImageOutcome| one.updated.is_some();
+        self.images.iter().filter(updated).count()
+    }
+
+    /// What could not be read, decided or done.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        let failed = self.images.iter().filter(|one| one.rank == 0).count();
+        failed + self.problems
+    }
+}
+
 impl ImageUpdaterStatus {
     /// The status while a cycle runs.
     #[must_use]
@@ -251,10 +267,24 @@ impl ImageUpdaterStatus {
         self
     }
 
+    /// Whether `self` says something else than `before`, or says it again after so long that people
+    /// would think nobody looks any more.
+    #[must_use]
+    pub fn is_due(&self, before: &Self, now: Timestamp) -> bool {
+        let checked = before.last_checked_at.as_deref();
+        let checked = checked.and_then(|text| text.parse::<Timestamp>().ok());
+        let age = checked.map(|checked| now.duration_since(checked).as_secs());
+        let fresh = age.is_some_and(|age| (0..STATUS_REFRESH_SECS).contains(&age));
+        let same = Self {
+            last_checked_at: before.last_checked_at.clone(),
+            ..self.clone()
+        };
+        !fresh || same != *before
+    }
+
     /// `Error` and `Ready`.
     fn conclude(&mut self, cycle: &Cycle, updated: usize, now: Timestamp) {
-        let failed = cycle.images.iter().filter(|one| one.rank == 0).count();
-        let errors = failed + cycle.problems;
+        let errors = cycle.errors();
         let matched = cycle.applications;
         let generation = cycle.generation;
         let (error, ready) = match (&cycle.failure, errors) {
@@ -308,21 +338,47 @@ impl ImageUpdaterStatus {
         generation: Option<i64>,
         now: Timestamp,
     ) {
-        let status = if holds { "True" } else { "False" };
-        let before = self.conditions.iter().position(|one| one.kind == kind);
-        let before = before.map(|at| self.conditions.remove(at));
-        let since = before
-            .filter(|one| one.status == status)
-            .map_or_else(|| time(now), |one| one.last_transition_time);
-        self.conditions.push(Condition {
+        let condition = Condition::new(kind, holds, reason, message, now);
+        let observed_generation = generation;
+        set(
+            &mut self.conditions,
+            Condition {
+                observed_generation,
+                ..condition
+            },
+        );
+    }
+}
+
+impl Condition {
+    /// Since `now`.
+    pub(crate) fn new(
+        kind: &str,
+        holds: bool,
+        reason: &str,
+        message: String,
+        now: Timestamp,
+    ) -> Self {
+        Self {
             kind: kind.to_owned(),
-            status: status.to_owned(),
-            observed_generation: generation,
-            last_transition_time: since,
+            status: if holds { "True" } else { "False" }.to_owned(),
+            observed_generation: None,
+            last_transition_time: time(now),
             reason: reason.to_owned(),
             message: message.chars().take(MESSAGE_CHARS_MAX).collect(),
-        });
+        }
     }
+}
+
+/// Puts `condition` last, in place of the one of its kind. Its time changes only when its status
+/// does.
+pub(crate) fn set(conditions: &mut Vec<Condition>, mut condition: Condition) {
+    let before = conditions.iter().position(|one| one.kind == condition.kind);
+    let before = before.map(|at| conditions.remove(at));
+    if let Some(before) = before.filter(|one| one.status == condition.status) {
+        condition.last_transition_time = before.last_transition_time;
+    }
+    conditions.push(condition);
 }
 
 /// Characters of a condition's message. `metav1.Condition`.

@@ -18,3 +18,4 @@ pub mod schema;
 pub mod scope;
 pub mod set;
 pub mod spec;
+pub mod status;

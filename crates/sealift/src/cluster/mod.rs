@@ -9,6 +9,7 @@ pub mod config;
 pub mod lease;
 pub mod objects;
 mod read;
+pub mod status;
 pub mod watch;
 
 use std::collections::BTreeSet;

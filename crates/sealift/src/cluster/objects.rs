@@ -301,7 +301,7 @@ impl LiveApplications for ClusterObjects {
 }
 
 /// The manager of the fields that a patch sets, as `kubectl` shows it.
-const FIELD_MANAGER: &str = "sealift";
+pub(super) const FIELD_MANAGER: &str = "sealift";
 
 fn application_path(namespace: &str, name: &str) -> String {
     format!("/apis/argoproj.io/v1alpha1/namespaces/{namespace}/applications/{name}")
@@ -355,13 +355,13 @@ fn labelled_path(namespace: &str, secret_type: &str, next: &str) -> String {
 }
 
 /// A request that ends in time.
-async fn bounded<T>(ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(super) async fn bounded<T>(ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let answer = tokio::time::timeout(REQUEST_TIMEOUT, ask).await;
     answer.unwrap_or_else(|late| Err(Error::Service(Box::new(late))))
 }
 
 /// An error for people. Never a value of an object: of what cannot be parsed only that is said.
-fn words(error: &Error) -> String {
+pub(super) fn words(error: &Error) -> String {
     match error {
         Error::Api(status) if status.code == 403 => {
             format!("the API server forbids it: {}", status.message)

@@ -57,7 +57,19 @@ impl UpdaterReport {
     /// Makes the status that the cycle ends with.
     pub(super) fn finish(&mut self, now: Timestamp) {
         let before = std::mem::take(&mut self.status);
-        self.status = before.finished(&self.cycle, now);
+        self.status = self.status_after(before, now);
+    }
+
+    /// What the cycle makes of the status before it.
+    #[must_use]
+    pub fn status_after(&self, before: ImageUpdaterStatus, now: Timestamp) -> ImageUpdaterStatus {
+        before.finished(&self.cycle, now)
+    }
+
+    /// What the cycle has found.
+    #[must_use]
+    pub const fn found(&self) -> &status::Cycle {
+        &self.cycle
     }
 }
 
@@ -145,8 +157,14 @@ impl Report {
         self.image_updaters.push(updater);
     }
 
-    /// The report of an ImageUpdater.
-    pub(super) fn updater(&mut self, id: &ImageUpdaterId) -> Option<&mut UpdaterReport> {
+    /// What the cycle says of an ImageUpdater.
+    #[must_use]
+    pub fn updater(&self, id: &ImageUpdaterId) -> Option<&UpdaterReport> {
+        self.image_updaters.get(*self.updater_places.get(id)?)
+    }
+
+    /// The report of an ImageUpdater, to be added to.
+    pub(super) fn updater_mut(&mut self, id: &ImageUpdaterId) -> Option<&mut UpdaterReport> {
         let place = self.updater_places.get(id)?;
         self.image_updaters.get_mut(*place)
     }
@@ -161,7 +179,7 @@ impl Report {
             .first()
             .and_then(|cause| cause.reason.known());
         let incomplete = status::is_incomplete(considered.decision, first);
-        if let Some(updater) = self.updater(id) {
+        if let Some(updater) = self.updater_mut(id) {
             let outcome = ImageOutcome::of(considered, incomplete);
             updater.cycle.images.push(outcome);
         }

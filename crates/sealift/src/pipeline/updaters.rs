@@ -140,7 +140,7 @@ impl Updaters {
                     listed,
                     updater: Some(claim.updater),
                 };
-                if let Some(updater) = report.updater(&claim.updater.id) {
+                if let Some(updater) = report.updater_mut(&claim.updater.id) {
                     updater.cycle.applications += 1;
                 }
                 self.report(parsed, &place, report)
@@ -205,7 +205,7 @@ impl Updaters {
         }
         let counted = place
             .updater
-            .and_then(|updater| report.updater(&updater.id));
+            .and_then(|updater| report.updater_mut(&updater.id));
         if let Some(updater) = counted {
             updater.cycle.problems += errors.len();
         }
@@ -278,7 +278,7 @@ impl Updaters {
                     application: None,
                     cause: Cause::new(Reason::ApplicationContested, detail.clone()),
                 });
-                if let Some(updater) = report.updater(id) {
+                if let Some(updater) = report.updater_mut(id) {
                     let contested = &mut updater.cycle.contested;
                     let before = contested.take().map(|before| before + "; ");
                     *contested = Some(before.unwrap_or_default() + &detail);

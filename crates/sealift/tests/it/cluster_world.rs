@@ -122,6 +122,8 @@ impl ClusterWorld {
                 .unwrap()
                 .retain(|one| one != verb);
         }
+        let rules = role["rules"].as_array_mut().unwrap();
+        rules.retain(|rule| rule["verbs"] != json!([]));
         let path = format!(
             "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles/sealift",
             self.namespace

@@ -12,6 +12,7 @@ mod cluster;
 mod cluster_faults;
 mod cluster_lease;
 mod cluster_live;
+mod cluster_status;
 mod cluster_world;
 mod doctor;
 mod git_ways;
