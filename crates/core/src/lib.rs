@@ -44,6 +44,7 @@ pub mod credential;
 pub mod digest;
 pub mod election;
 pub mod endpoint;
+pub mod environment;
 pub mod event;
 pub mod evidence;
 pub mod extract;

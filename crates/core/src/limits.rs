@@ -411,3 +411,5 @@ pub const TUF_ROTATIONS_MAX: u32 = 32;
 pub const TUF_DELEGATIONS_MAX: u32 = 8;
 /// Bytes of the name of one file of a TUF repository: a SHA-512 in hexadecimal and a name.
 pub const TUF_NAME_BYTES_MAX: usize = 255;
+/// Registries whose requests are counted each by name, in hosts: more would be labels without end.
+pub const REGISTRIES_COUNTED_MAX: usize = 500;

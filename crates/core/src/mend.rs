@@ -130,6 +130,12 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::ApplicationMoved => "find out what keeps writing to the Application, or run again",
         R::ApplicationGone => "nothing, where it was meant; the next cycle looks anew",
         R::ApiServerUnreachable => "check the API server, and the network policy on the way to it",
+        R::StatusNotWritten | R::KubeEventNotSent => {
+            "compare the ServiceAccount's rights with `deploy/rbac`"
+        }
+        R::ShadowDiffers => "`sealift explain APP` says why Sealift chose as it did",
+        R::WebhookNotAvailable => "leave it off; new tags are seen at the next interval",
+        R::OptionNotAvailable => "take it out; the migration page says what holds instead",
         R::ApiServerRefused => "compare the ServiceAccount's rights with `deploy/rbac`",
         R::HostKeyUnknown => "add the host's key to ConfigMap `argocd-ssh-known-hosts-cm`",
         R::LocalGitForbidden => "run with `--allow-local-git` where you mean it",

@@ -1,6 +1,10 @@
 //! Counts of what left and what came back, cheap enough to be always on.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use sealift_core::limits::REGISTRIES_COUNTED_MAX;
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +41,14 @@ impl Kind {
         Self::Other,
     ];
 
+    /// Whether it is asked of a registry itself.
+    pub(crate) const fn is_of_registry(self) -> bool {
+        matches!(
+            self,
+            Self::Listing | Self::Referrers | Self::ManifestHead | Self::ManifestGet | Self::Blob
+        )
+    }
+
     /// The stable public name: metric label and key of bench output.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -61,6 +73,16 @@ pub(crate) struct Counters {
     rate_limited: AtomicU64,
     failed: AtomicU64,
     body_bytes: AtomicU64,
+    registries: Mutex<BTreeMap<String, RegistryCounts>>,
+}
+
+/// Requests to one registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RegistryCounts {
+    /// Requests that were sent; redirects and retries count.
+    pub sent: u64,
+    /// Those without an answer, or with `429` or `5xx`.
+    pub failed: u64,
 }
 
 /// A reading of the counters.
@@ -102,6 +124,28 @@ impl Counters {
         if let Some(counter) = index.and_then(|index| self.sent.get(index)) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a request to a registry by the host that was asked first. Beyond the bound no new host
+    /// gets a line of its own.
+    pub(crate) fn count_registry(&self, host: &str, failed: bool) {
+        let mut registries = self
+            .registries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = registries.contains_key(host) || registries.len() < REGISTRIES_COUNTED_MAX;
+        let name = if known { host } else { "other" };
+        let counts = registries.entry(name.to_owned()).or_default();
+        counts.sent += 1;
+        counts.failed += u64::from(failed);
+    }
+
+    pub(crate) fn registries(&self) -> BTreeMap<String, RegistryCounts> {
+        let registries = self
+            .registries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        registries.clone()
     }
 
     pub(crate) fn count_retry(&self) {

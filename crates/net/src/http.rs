@@ -14,7 +14,7 @@ use sealift_core::secret::masked_url;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use crate::counters::{Counters, Counts, Kind};
+use crate::counters::{Counters, Counts, Kind, RegistryCounts};
 use crate::egress::Egress;
 use crate::error::NetError;
 use crate::pace::Paces;
@@ -206,6 +206,12 @@ impl Net {
         self.shared.paces.of(url).limit(per_second);
     }
 
+    /// What was sent to each registry so far, by host and port.
+    #[must_use]
+    pub fn registries(&self) -> BTreeMap<String, RegistryCounts> {
+        self.shared.counters.registries()
+    }
+
     /// What was sent so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -268,7 +274,9 @@ impl Client {
             credentials: true,
         };
         for _ in 0..=limits::REDIRECTS_MAX {
-            let response = self.ask(request, &hop).await?;
+            let answer = self.ask(request, &hop).await;
+            self.count_registry(request, &answer);
+            let response = answer?;
             let redirects = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
             let Some(location) = response.headers.get(LOCATION).filter(|_| redirects) else {
                 return Ok(response);
@@ -282,6 +290,17 @@ impl Client {
             from: masked_url(request.url.as_str()),
             why: "there are too many in a row",
         })
+    }
+
+    fn count_registry(&self, request: &Request, answer: &Result<Response, NetError>) {
+        use NetError::{EgressRefused, UrlRefused};
+        let unsent = matches!(answer, Err(EgressRefused { .. } | UrlRefused { .. }));
+        if request.kind.is_of_registry() && !unsent {
+            let authority = &request.url[url::Position::BeforeHost..url::Position::BeforePath];
+            let good = |answer: &Response| !retry::is_transient(answer.status);
+            let failed = !answer.as_ref().is_ok_and(good);
+            self.shared.counters.count_registry(authority, failed);
+        }
     }
 
     /// One request to one URL.

@@ -13,7 +13,7 @@ mod redirect;
 mod retry;
 mod tls;
 
-pub use counters::{Counts, Kind};
+pub use counters::{Counts, Kind, RegistryCounts};
 pub use egress::Egress;
 pub use error::NetError;
 pub use http::{Client, Deadlines, Net, Proxies, Request, Response, Settings};

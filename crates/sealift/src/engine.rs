@@ -11,6 +11,7 @@ use sealift_core::commit_message::DEFAULT_TEMPLATE;
 use sealift_core::digest::Digest;
 use sealift_core::election::Timing;
 use sealift_core::event::{Body, Cause, Notice};
+use sealift_core::reason::Reason;
 use sealift_core::secret::Secret;
 use sealift_core::template::Template;
 use sealift_git::{GitSettings, Repositories, Signer};
@@ -19,11 +20,11 @@ use sealift_write::Author;
 
 use crate::cli::options::{
     AnnotationsOption, CommitMethod, CommitPer, CycleOptions, GitOptions, RegistryOptions,
-    SigningMethod, SourceOptions, UnverifiedOption,
+    SigningMethod, SourceOptions, UnverifiedOption, file_or_mounted,
 };
-use crate::cluster::Cluster;
 use crate::cluster::lease::{self, Candidacy, Leader};
 use crate::cluster::status::{StatusWriter, Statuses};
+use crate::cluster::{self, Cluster};
 use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
 use crate::metrics::Metrics;
 use crate::objects::source::ObjectSource;
@@ -32,6 +33,7 @@ use crate::pipeline::report::Report;
 use crate::pipeline::{self, CommitSettings, Context, Parts, examine};
 use crate::policies::{InForce, Policies, Remark};
 use crate::registries::Registries;
+use crate::shadow::Shadow;
 use crate::state::{self, StateFolder};
 use crate::trust_roots::{self, TrustRoots};
 
@@ -54,6 +56,8 @@ pub enum Mode {
     Write,
     /// Decide and record; push nothing.
     DryRun,
+    /// As a dry run, beside another that writes: what it writes is compared.
+    Shadow,
     /// Decide for somebody who looks on: no record, and a state folder of its own where the real
     /// one is in use.
     LookOn,
@@ -75,6 +79,8 @@ pub struct Engine {
     repositories_at_once: usize,
     leader: Option<Leader>,
     statuses: StatusWriter,
+    kube_events: bool,
+    shadow: Option<Shadow>,
     only: Option<String>,
     thorough: bool,
     unsettled: Vec<OpenIntent>,
@@ -90,12 +96,19 @@ impl Engine {
     /// configuration, the signing key, a template.
     pub fn open(options: &Options<'_>, mode: Mode) -> anyhow::Result<Self> {
         let (state, temporary) = open_state(options.cycle.state_dir.as_deref(), mode)?;
-        let commit = commit_settings(options.git)?;
+        // The Deployment of Argo CD Image Updater mounts files where it names none.
+        let in_cluster = options.source.filename.is_empty();
+        let mounted = |path| in_cluster.then_some(path);
+        let commit = commit_settings(options.git, mounted(MOUNTED_TEMPLATE))?;
         let unverified = match options.cycle.unverified {
             UnverifiedOption::Allow => Unverified::Allow,
             UnverifiedOption::Refuse => Unverified::Refuse,
         };
-        let registries = Registries::open(options.registry, &state)?;
+        let named = options.registry.registries_conf_path.as_deref();
+        let registry = RegistryOptions {
+            registries_conf_path: file_or_mounted(named, mounted(MOUNTED_REGISTRIES)),
+        };
+        let registries = Registries::open(&registry, &state)?;
         let expired = &options.cycle.trust.unsafe_expired_trust_root;
         let copies = state.subfolder(trust_roots::FOLDER)?;
         let roots = TrustRoots::open(registries.net(), copies, expired)?;
@@ -116,34 +129,33 @@ impl Engine {
         let git = Repositories::new(settings)?;
         let (journal, unsettled) = match mode {
             Mode::LookOn => (None, Vec::new()),
-            Mode::Write | Mode::DryRun => {
-                let version = env!("CARGO_PKG_VERSION").to_owned();
-                let configuration = configuration(options, &registries);
-                let program = Program {
-                    version,
-                    configuration,
-                };
-                let limits = JournalLimits::default();
-                let now = Timestamp::now();
-                let (journal, open) =
-                    Journal::open(&state, limits, program, now, &mut rand::rng())?;
+            Mode::Write | Mode::DryRun | Mode::Shadow => {
+                let (journal, open) = open_journal(options, &state, &registries)?;
                 (Some(journal), open)
             }
         };
+        let shadow = match mode {
+            Mode::Shadow => Some(Shadow::open(&state)?),
+            _ => None,
+        };
+        let metrics: Arc<Metrics> = Arc::default();
+        metrics.peer.follow_registries(registries.net().clone());
         Ok(Self {
             mode,
             source,
             registries,
             git,
             journal,
-            metrics: Arc::default(),
+            metrics,
             policies,
             commit,
             argocd_namespace,
             annotations,
-            repositories_at_once: usize::from(options.cycle.max_concurrent_apps),
+            repositories_at_once: usize::from(options.cycle.applications_at_once()),
             leader: None,
             statuses: StatusWriter::default(),
+            kube_events: true,
+            shadow,
             only: None,
             thorough: false,
             unsettled,
@@ -182,7 +194,17 @@ impl Engine {
     /// # Errors
     /// The configuration cannot be used.
     pub async fn connect(&self) -> anyhow::Result<Option<Arc<Cluster>>> {
-        self.source.connect().await
+        let cluster = self.source.connect().await?;
+        if let Some(cluster) = &cluster {
+            let requests = Arc::clone(cluster.requests());
+            self.metrics.peer.follow_api(requests);
+        }
+        Ok(cluster)
+    }
+
+    /// Creates no Kubernetes events from now on.
+    pub const fn disable_kube_events(&mut self) {
+        self.kube_events = false;
     }
 
     /// Stands for election with the other replicas; from then on nothing is written but while we
@@ -234,9 +256,39 @@ impl Engine {
         let report = pipeline::cycle(&context).await;
         self.unsettled = context.into_unsettled();
         self.registries.flush();
-        let report = report?;
-        self.tell(&report, objects.as_ref(), &policies, among.is_none()).await?;
+        let mut report = report?;
+        let whole = among.is_none();
+        self.compare(&mut report, now, whole)?;
+        self.metrics.peer.cycle(&report, whole);
+        self.tell(&report, objects.as_ref(), &policies, whole)
+            .await?;
         Ok(report)
+    }
+
+    /// In shadow mode: where what is written differs from what would have been.
+    fn compare(&mut self, report: &mut Report, now: Timestamp, whole: bool) -> anyhow::Result<()> {
+        let Some(shadow) = &mut self.shadow else {
+            return Ok(());
+        };
+        report.shadow = shadow.look(report, whole)?;
+        for difference in report.shadow.iter().filter(|one| one.is_new) {
+            tracing::warn!(
+                reason = Reason::ShadowDiffers.id(),
+                application = difference.application,
+                "{}",
+                difference.detail()
+            );
+            self.metrics.notice(Reason::ShadowDiffers);
+            if let Some(journal) = &self.journal {
+                let body = Body::Notice(Notice {
+                    cause: Cause::new(Reason::ShadowDiffers, difference.detail()),
+                    subject: difference.image.clone(),
+                    application: Some(difference.application.clone()),
+                });
+                journal.record(&body, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Says on the API server what a cycle has to say there. What cannot be said stops nothing.
@@ -267,7 +319,10 @@ impl Engine {
             leader: self.leader.as_ref(),
             now,
         };
-        let remarks = self.statuses.write(&cluster, &statuses).await;
+        let mut remarks = self.statuses.write(&cluster, &statuses).await;
+        if self.kube_events {
+            remarks.extend(cluster::events::send(&cluster, report, now).await);
+        }
         self.record_remarks(&remarks, now)
     }
 
@@ -284,6 +339,7 @@ impl Engine {
             argocd_namespace: self.argocd_namespace.clone(),
             annotations: self.annotations,
             dry_run: self.mode != Mode::Write,
+            shadow: self.mode == Mode::Shadow,
             repositories_at_once: self.repositories_at_once,
             leader: self.leader.clone(),
             only: self.only.as_deref(),
@@ -329,6 +385,20 @@ impl Engine {
     }
 }
 
+fn open_journal(
+    options: &Options<'_>,
+    state: &StateFolder,
+    registries: &Registries,
+) -> anyhow::Result<(Journal, Vec<OpenIntent>)> {
+    let program = Program {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        configuration: configuration(options, registries),
+    };
+    let (limits, now) = (JournalLimits::default(), Timestamp::now());
+    let opened = Journal::open(state, limits, program, now, &mut rand::rng())?;
+    Ok(opened)
+}
+
 fn open_state(
     wanted: Option<&Path>,
     mode: Mode,
@@ -366,15 +436,22 @@ fn configuration(options: &Options<'_>, registries: &Registries) -> Digest {
     Digest::of(text.as_bytes())
 }
 
-fn commit_settings(options: &GitOptions) -> anyhow::Result<CommitSettings> {
+/// Where the Deployment of Argo CD Image Updater mounts `registries.conf`. Drop-in contract,
+/// "ConfigMap".
+const MOUNTED_REGISTRIES: &str = "/app/config/registries.conf";
+/// Where it mounts the template of commit messages.
+const MOUNTED_TEMPLATE: &str = "/app/config/commit.template";
+
+fn commit_settings(options: &GitOptions, mounted: Option<&str>) -> anyhow::Result<CommitSettings> {
     if options.git_commit_method == CommitMethod::Api {
-        let reason = sealift_core::reason::Reason::ApiCommitNotAvailable;
+        let reason = Reason::ApiCommitNotAvailable;
         anyhow::bail!(
             "`--git-commit-method api`: {} ({reason})",
             reason.sentence()
         );
     }
-    let template = match &options.git_commit_message_path {
+    let named = options.git_commit_message_path.as_deref();
+    let template = match &file_or_mounted(named, mounted) {
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("the template `{}` cannot be read", path.display()))?;
@@ -389,7 +466,7 @@ fn commit_settings(options: &GitOptions) -> anyhow::Result<CommitSettings> {
             name: one_line(&options.git_commit_user, "--git-commit-user")?,
             email: one_line(&options.git_commit_email, "--git-commit-email")?,
         },
-        sign_off: options.git_commit_sign_off,
+        sign_off: options.signs_off(),
         template: Arc::new(template),
         signer: signer.transpose()?.map(Arc::new),
         per_branch: options.commit_per == CommitPer::Branch,

@@ -6,6 +6,6 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let cli = sealift::cli::Cli::parse();
-    sealift::logging::start(cli.loglevel, cli.logformat);
+    sealift::logging::start(cli.loglevel(), cli.logformat);
     sealift::cli::main(cli).into()
 }

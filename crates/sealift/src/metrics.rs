@@ -1,6 +1,8 @@
 //! What `/metrics` shows: whether Sealift is healthy, how late it is, and how often it refused and
 //! why. No names of Applications in labels: their number is not ours to bound.
 
+mod peer;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use jiff::Timestamp;
@@ -12,6 +14,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use sealift_core::event::{Considered, Cycle, PushResult};
 use sealift_core::reason::Reason;
+
+pub use peer::Peer;
 
 /// Label of decisions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,6 +33,8 @@ struct KindLabels {
 /// Every metric of the program.
 pub struct Metrics {
     registry: Registry,
+    /// Those of Argo CD Image Updater, by its names.
+    pub peer: Peer,
     decisions: Family<DecisionLabels, Counter>,
     requests: Family<KindLabels, Counter>,
     pushes: Family<KindLabels, Counter>,
@@ -43,8 +49,11 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("sealift");
+        let mut whole = Registry::default();
+        let peer = Peer::register(&mut whole);
+        let registry = whole.sub_registry_with_prefix("sealift");
         let metrics = Self {
+            peer,
             decisions: Family::default(),
             requests: Family::default(),
             pushes: Family::default(),
@@ -86,7 +95,7 @@ impl Default for Metrics {
         let last = metrics.last_cycle.clone();
         registry.register_with_unit("last_cycle_timestamp", help, Unit::Seconds, last);
         Self {
-            registry,
+            registry: whole,
             ..metrics
         }
     }
@@ -154,6 +163,7 @@ impl Metrics {
     /// The text of `/metrics`. OpenMetrics 1.0.
     pub fn text(&self) -> String {
         let mut out = String::new();
+        self.peer.look();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut out, &self.registry);
         out

@@ -16,7 +16,7 @@ use sealift_core::registries_conf::{RegistriesConf, RegistryConf, TagSortMode};
 use sealift_net::{Egress, Net, Proxies, Settings, Tls};
 use sealift_registry::{Access, Endpoint, EvidenceSource, Registry, RepositoryName, Store};
 
-use crate::cli::options::RegistryOptions;
+use crate::cli::options::{RegistryOptions, file_or_mounted};
 use crate::credentials::Credentials;
 use crate::objects::Objects;
 use crate::pipeline::{Problem, chain};
@@ -70,16 +70,14 @@ impl Registries {
     /// # Errors
     /// The configuration cannot be read, or names certificates that cannot.
     pub fn open(options: &RegistryOptions, state: &StateFolder) -> anyhow::Result<Self> {
-        let text = match &options.registries_conf_path {
+        let file = file_or_mounted(options.registries_conf_path.as_deref(), None);
+        let text = match &file {
             None => String::new(),
             Some(path) => std::fs::read_to_string(path)
                 .with_context(|| format!("`{}` cannot be read", path.display()))?,
         };
         let conf = RegistriesConf::parse(&text).with_context(|| {
-            let path = options
-                .registries_conf_path
-                .as_deref()
-                .unwrap_or(Path::new(""));
+            let path = file.as_deref().unwrap_or(Path::new(""));
             format!(
                 "the registry configuration `{}` was not used",
                 path.display()

@@ -48,7 +48,36 @@ pub fn report(out: &mut impl Write, report: &Report, with_diffs: bool) -> io::Re
         passed_over(out, &report.considered)?;
     }
     changes(out, report, with_diffs)?;
+    shadow(out, report)?;
     closing(out, report)
+}
+
+/// In shadow mode: where what is written now differs.
+fn shadow(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.shadow.is_empty() {
+        return Ok(());
+    }
+    let headings = [
+        "DIFFERS IN",
+        "IMAGE",
+        "BEFORE",
+        "HOLDS NOW",
+        "SEALIFT WOULD",
+        "WHY",
+    ];
+    let mut table = Table::with_headings(&headings);
+    for one in &report.shadow {
+        table.row([
+            Cell::plain(&one.application),
+            Cell::plain(&one.image),
+            Cell::plain(&brief(&one.before)),
+            Cell::styled(&brief(&one.holds), WARN),
+            Cell::plain(&one.would.as_deref().map_or_else(|| "–".to_owned(), brief)),
+            Cell::plain(&one.why),
+        ]);
+    }
+    writeln!(out)?;
+    table.write(out)
 }
 
 /// Who says how the image is followed.

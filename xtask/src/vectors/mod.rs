@@ -6,6 +6,7 @@
 //! (see [`deviations`]). A panic in a runner is the failure of that case, not of the run.
 
 pub(crate) mod deviations;
+mod environment;
 mod git;
 mod registry;
 mod selection;
@@ -50,6 +51,8 @@ pub(crate) const RUNNERS: &[(&str, Runner)] = &[
     ("commit-message", settings::commit_message),
     ("credentials", settings::credentials),
     ("credentials-fetch", settings::credentials_fetch),
+    ("env-parse", environment::env_parse),
+    ("watch-namespaces", environment::watch_namespaces),
     ("digest-live-match", selection::digest_live_match),
     ("git-branch", settings::git_branch),
     ("git-credentials", settings::git_credentials),

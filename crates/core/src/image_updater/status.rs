@@ -206,6 +206,18 @@ impl ImageOutcome {
             updated,
         }
     }
+
+    /// What changed, where something did.
+    #[must_use]
+    pub fn change(&self) -> Option<Change<'_>> {
+        let (old, new) = self.updated.as_ref()?;
+        Some(Change {
+            alias: &self.image.alias,
+            image: &self.repository,
+            old,
+            new,
+        })
+    }
 }
 
 impl Cycle {
@@ -241,7 +253,11 @@ impl ImageUpdaterStatus {
         self.last_checked_at = Some(time(now));
         self.applications_matched = count(cycle.applications);
         self.images_managed = count(cycle.images.len());
-        let changes: Vec<Change<'_>> = cycle.images.iter().filter_map(change).collect();
+        let changes: Vec<Change<'_>> = cycle
+            .images
+            .iter()
+            .filter_map(ImageOutcome::change)
+            .collect();
         if !changes.is_empty() {
             self.last_updated_at = Some(time(now));
             self.recent_updates = recent_updates(&changes, now);
@@ -383,16 +399,6 @@ pub(crate) fn set(conditions: &mut Vec<Condition>, mut condition: Condition) {
 
 /// Characters of a condition's message. `metav1.Condition`.
 const MESSAGE_CHARS_MAX: usize = 32_768;
-
-fn change(outcome: &ImageOutcome) -> Option<Change<'_>> {
-    let (old, new) = outcome.updated.as_ref()?;
-    Some(Change {
-        alias: &outcome.image.alias,
-        image: &outcome.repository,
-        old,
-        new,
-    })
-}
 
 /// Changes by image and new version, in the order of their first appearance.
 #[must_use]

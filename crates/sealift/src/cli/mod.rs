@@ -8,6 +8,7 @@ mod events_world;
 pub mod explain;
 mod image;
 pub mod options;
+pub mod peer;
 pub mod plan;
 pub mod policy;
 pub mod run;
@@ -34,15 +35,14 @@ use crate::exit::Exit;
     propagate_version = true
 )]
 pub struct Cli {
-    /// How much is logged to standard error
+    /// How much is logged to standard error [default: `warn`, and `info` where `run` goes on]
     #[arg(
         long,
         global = true,
         env = "IMAGE_UPDATER_LOGLEVEL",
-        default_value = "warn",
         ignore_case = true
     )]
-    pub loglevel: LogLevel,
+    pub loglevel: Option<LogLevel>,
     /// Form of the log
     #[arg(
         long,
@@ -107,6 +107,21 @@ enum Command {
     Completion(completion::CompletionArguments),
     /// Print version and build
     Version(version::VersionArguments),
+    /// Not available
+    #[command(hide = true)]
+    Webhook(peer::WebhookArguments),
+}
+
+impl Cli {
+    /// How much is logged: the controller says what it does, as Argo CD Image Updater does.
+    #[must_use]
+    pub fn loglevel(&self) -> LogLevel {
+        let unasked = match &self.command {
+            Command::Run(arguments) if arguments.goes_on() => LogLevel::Info,
+            _ => LogLevel::Warn,
+        };
+        self.loglevel.unwrap_or(unasked)
+    }
 }
 
 /// Runs the command, prints an error that ended it, and says how the program ends.
@@ -141,6 +156,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(arguments) => crate::demo::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),
+        Command::Webhook(arguments) => peer::webhook(&arguments),
     }
 }
 

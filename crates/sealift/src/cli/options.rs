@@ -1,10 +1,12 @@
 //! Options that several commands share. Names and defaults of Argo CD Image Updater are kept where
 //! it has the option.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use sealift_core::environment::{self, Variable, go_bool};
+
+pub use sealift_core::environment::go_duration;
 
 /// Where Applications, Secrets and ConfigMaps come from.
 #[derive(Debug, Clone, Args)]
@@ -60,8 +62,9 @@ impl AnnotationsOption {
 /// Registries and their credentials.
 #[derive(Debug, Clone, Args)]
 pub struct RegistryOptions {
-    /// Registry configuration (registries.conf); without it the built-in defaults hold
-    #[arg(long, value_name = "FILE")]
+    /// Registry configuration (registries.conf); without it the built-in defaults hold [default: with
+    /// the API server `/app/config/registries.conf`, where that exists]
+    #[arg(long, value_name = "FILE", value_parser = path)]
     pub registries_conf_path: Option<PathBuf>,
 }
 
@@ -80,11 +83,13 @@ pub struct GitOptions {
     /// Kind of the signing key
     #[arg(long, env = "GIT_COMMIT_SIGNING_METHOD", default_value = "openpgp")]
     pub git_commit_signing_method: SigningMethod,
-    /// Add a `Signed-off-by` trailer
-    #[arg(long, env = "GIT_COMMIT_SIGN_OFF")]
-    pub git_commit_sign_off: bool,
-    /// File with the commit message template (Go text/template)
-    #[arg(long, value_name = "FILE")]
+    /// Add a `Signed-off-by` trailer [env: GIT_COMMIT_SIGN_OFF=]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = go_bool, value_name = "BOOL")]
+    pub git_commit_sign_off: Option<bool>,
+    /// File with the commit message template (Go text/template) [default: with the API server
+    /// `/app/config/commit.template`, where that exists]
+    #[arg(long, value_name = "FILE", value_parser = path)]
     pub git_commit_message_path: Option<PathBuf>,
     /// `git` makes commits here; `api` (commits made by the forge) is not available yet
     #[arg(long, env = "GIT_COMMIT_METHOD", default_value = "git")]
@@ -154,10 +159,10 @@ pub struct CycleOptions {
     /// Folder for journal, repositories and caches [default: the user's state folder]
     #[arg(long, value_name = "DIR", env = "SEALIFT_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Applications whose files are worked on at once (1 to 100)
-    #[arg(long, env = "MAX_CONCURRENT_APPS", default_value_t = 10,
-          value_parser = clap::value_parser!(u16).range(1..=100))]
-    pub max_concurrent_apps: u16,
+    /// Applications whose files are worked on at once (1 to 100) [env: MAX_CONCURRENT_APPS=]
+    /// [default: 10]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub max_concurrent_apps: Option<u16>,
     /// Trust roots.
     #[command(flatten)]
     pub trust: TrustOptions,
@@ -180,42 +185,58 @@ pub struct OutputOptions {
     pub output: OutputFormat,
 }
 
-/// Parses a duration as Go writes it (`2m0s`, `90s`, `1h30m`).
-///
-/// # Errors
-/// A sentence with the value, for clap.
-pub fn go_duration(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("`{text}` is not a duration such as `2m0s`");
-    if text == "0" {
-        return Ok(Duration::ZERO);
+impl CycleOptions {
+    /// Applications whose files are worked on at once.
+    #[must_use]
+    pub fn applications_at_once(&self) -> u16 {
+        const NAME: &str = "MAX_CONCURRENT_APPS";
+        self.max_concurrent_apps.unwrap_or_else(|| {
+            let text = variable(NAME);
+            warned(environment::integer(NAME, text.as_deref(), &(1..=100), 10))
+        })
     }
-    let mut rest = text;
-    let mut total = 0.0_f64;
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(refuse)?;
-        let (number, after) = rest.split_at(digits);
-        let unit_end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
-        let (unit, next) = after.split_at(unit_end);
-        let seconds = match unit {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return Err(refuse()),
-        };
-        total += number.parse::<f64>().map_err(|_| refuse())? * seconds;
-        rest = next;
+}
+
+impl GitOptions {
+    /// Whether commits carry a `Signed-off-by` trailer.
+    #[must_use]
+    pub fn signs_off(&self) -> bool {
+        let named = self.git_commit_sign_off;
+        named.unwrap_or_else(|| flag_variable("GIT_COMMIT_SIGN_OFF"))
     }
-    if text.is_empty() {
-        return Err(refuse());
+}
+
+/// A variable of the process. One that is no UTF-8 is none that we know.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// A truth value that is false unless its variable says otherwise.
+pub(crate) fn flag_variable(name: &str) -> bool {
+    environment::boolean(variable(name).as_deref(), false)
+}
+
+/// What holds, with the warning said.
+pub(crate) fn warned<T>(variable: Variable<T>) -> T {
+    if let Some(warning) = variable.warning {
+        tracing::warn!("{warning}");
     }
-    Duration::try_from_secs_f64(total).map_err(|_| refuse())
+    variable.value
+}
+
+/// A path that may be empty: that is none, whatever the default is.
+fn path(text: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(PathBuf::from(text))
+}
+
+/// The file that a flag names, or where it is left out the one that Argo CD Image Updater's
+/// Deployment mounts, where it is there. An empty name is none.
+#[must_use]
+pub fn file_or_mounted(named: Option<&Path>, mounted: Option<&str>) -> Option<PathBuf> {
+    match named {
+        Some(named) => Some(named.to_owned()).filter(|path| !path.as_os_str().is_empty()),
+        None => mounted.map(PathBuf::from).filter(|path| path.exists()),
+    }
 }
 
 #[cfg(test)]
@@ -223,13 +244,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn go_durations_read_as_go_reads_them() {
-        assert_eq!(go_duration("2m0s"), Ok(Duration::from_secs(120)));
-        assert_eq!(go_duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(go_duration("0"), Ok(Duration::ZERO));
-        assert_eq!(go_duration("1.5s"), Ok(Duration::from_millis(1500)));
-        for text in ["", "5", "-1s", "1d", "s", "1s5"] {
-            assert!(go_duration(text).is_err(), "{text}");
-        }
+    fn an_empty_path_is_none_and_a_mounted_file_counts_where_none_is_named() {
+        let here = Some("/");
+        assert_eq!(file_or_mounted(Some(Path::new("")), here), None);
+        assert_eq!(file_or_mounted(None, here), Some(PathBuf::from("/")));
+        assert_eq!(file_or_mounted(None, Some("/no/such/file")), None);
+        let named = Path::new("x");
+        assert_eq!(file_or_mounted(Some(named), here), Some(named.to_owned()));
     }
 }

@@ -5,14 +5,16 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealift_core::environment::{self, go_bool};
 use sealift_core::limits::{CHANGE_GAP_MS, CHANGE_PAUSE_MS, EDIT_GAP_MS};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::options::{
     CycleOptions, GitOptions, OutputFormat, OutputOptions, RegistryOptions, SourceOptions,
-    go_duration,
+    go_duration, variable, warned,
 };
+use super::peer::PeerOptions;
 use crate::cluster::Edits;
 use crate::cluster::lease::Candidacy;
 use crate::engine::{Engine, Mode, Options};
@@ -35,13 +37,19 @@ pub struct RunArguments {
     /// One cycle, then end
     #[arg(long)]
     once: bool,
-    /// Time from the start of one cycle to the start of the next
-    #[arg(long, env = "IMAGE_UPDATER_INTERVAL", default_value = "2m0s",
-          value_parser = go_duration, conflicts_with = "once")]
-    interval: Duration,
+    /// Time from the start of one cycle to the start of the next; with the API server `0` is: only
+    /// when something was edited [env: IMAGE_UPDATER_INTERVAL=] [default: 2m0s]
+    #[arg(long, value_parser = go_duration, conflicts_with = "once", value_name = "DURATION")]
+    interval: Option<Duration>,
     /// Decide and record, and write nothing to Git
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set,
+          value_name = "BOOL")]
     dry_run: bool,
+    /// Beside another that writes: decide and record, write nothing anywhere, and say where what it
+    /// wrote differs from what Sealift would have written
+    #[arg(long, conflicts_with = "dry_run")]
+    shadow: bool,
     /// With `--once`: end with 20 when something was refused
     #[arg(long, value_name = "WHAT", requires = "once")]
     fail_on: Option<FailOn>,
@@ -50,14 +58,43 @@ pub struct RunArguments {
     health_probe_bind_address: String,
     /// On an API server: write only while this replica holds the lease that all share
     #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
+          default_missing_value = "true", value_parser = go_bool,
+          action = clap::ArgAction::Set, value_name = "BOOL")]
     leader_election: bool,
     /// Namespace of the lease [default: our own]
     #[arg(long, value_name = "NAME")]
     leader_election_namespace: Option<String>,
     #[command(flatten)]
+    peer: PeerOptions,
+    #[command(flatten)]
     output: OutputOptions,
 }
+
+impl RunArguments {
+    /// Whether it is the controller: cycles until a signal.
+    pub(super) const fn goes_on(&self) -> bool {
+        !self.once
+    }
+
+    /// As [`Self::interval`]. Files tell of no edits: there would be nothing to wait for.
+    fn paced(&self, edits: bool) -> Duration {
+        match self.interval() {
+            Duration::ZERO if edits => ON_EDITS_ONLY,
+            interval => interval,
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        const NAME: &str = "IMAGE_UPDATER_INTERVAL";
+        self.interval.unwrap_or_else(|| {
+            let text = variable(NAME);
+            warned(environment::duration(NAME, text.as_deref(), "2m0s"))
+        })
+    }
+}
+
+/// An interval that does not end: a year.
+const ON_EDITS_ONLY: Duration = Duration::from_secs(365 * 86_400);
 
 /// What else ends `run --once` with a code of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -77,12 +114,16 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
         git: &arguments.git,
         cycle: &arguments.cycle,
     };
-    let mode = if arguments.dry_run {
-        Mode::DryRun
-    } else {
-        Mode::Write
+    arguments.peer.check()?;
+    let mode = match (arguments.shadow, arguments.dry_run) {
+        (true, _) => Mode::Shadow,
+        (false, true) => Mode::DryRun,
+        (false, false) => Mode::Write,
     };
-    let engine = Engine::open(&options, mode)?;
+    let mut engine = Engine::open(&options, mode)?;
+    if arguments.peer.kube_events_are_off() {
+        engine.disable_kube_events();
+    }
     if arguments.once {
         return once(engine, &arguments).await;
     }
@@ -91,6 +132,7 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
 
 async fn once(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result<Exit> {
     let report = engine.cycle().await?;
+    log_cycle(&report);
     engine.close()?;
     print(&report, arguments.output.output)?;
     Ok(exit_of(&report, arguments.fail_on))
@@ -130,19 +172,14 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         tracing::info!(signal, "stopping");
         let _ = stop.send(true);
     });
-    let namespace = arguments.leader_election_namespace.as_deref();
-    let candidacy = match arguments.leader_election {
-        true => {
-            engine
-                .stand(namespace.filter(|name| !name.is_empty()))
-                .await?
-        }
-        false => None,
-    };
+    let candidacy = stand(&mut engine, arguments).await?;
     let leader = candidacy.as_ref().map(Candidacy::leader);
     let cluster = engine.connect().await?;
     let mut edits = cluster.as_ref().map(|cluster| cluster.edits());
-    let mut pace = Pace::new(arguments.interval);
+    if !arguments.peer.warms_up() {
+        engine.metrics.set_ready();
+    }
+    let mut pace = Pace::new(arguments.paced(edits.is_some()));
     while !*asked.borrow() {
         if let Some(leader) = leader.as_ref().filter(|leader| !leader.leads()) {
             // Whoever waits for its turn is as ready as it can be.
@@ -247,6 +284,17 @@ async fn edited_again(edits: Option<&mut Edits>, start: Instant) {
     edits.next().await;
     tokio::time::sleep(Duration::from_millis(CHANGE_PAUSE_MS)).await;
     tokio::time::sleep_until(start + Duration::from_millis(EDIT_GAP_MS)).await;
+}
+
+/// Stands for election, where that is wanted.
+async fn stand(engine: &mut Engine, arguments: &RunArguments) -> anyhow::Result<Option<Candidacy>> {
+    // A shadow does not write the lease either: whoever it watches holds that.
+    if !arguments.leader_election || arguments.shadow {
+        return Ok(None);
+    }
+    let namespace = arguments.leader_election_namespace.as_deref();
+    let namespace = namespace.filter(|name| !name.is_empty());
+    engine.stand(namespace).await
 }
 
 /// The line that scripts of Argo CD Image Updater read.

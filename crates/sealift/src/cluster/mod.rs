@@ -6,6 +6,8 @@
 //! chunks".
 
 pub mod config;
+pub mod counted;
+pub mod events;
 pub mod lease;
 pub mod objects;
 mod read;
@@ -17,54 +19,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use kube::api::ObjectMeta;
+use kube::client::ClientBuilder;
 use kube::core::ApiResource;
+pub use sealift_core::environment::Namespaces;
 use sealift_core::limits::{CLUSTER_START_SECS_MAX, KUBE_CONNECT_MS_MAX, KUBE_REQUEST_MS_MAX};
 use sealift_core::manifest::ApplicationManifest;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use config::Configuration;
+use counted::{Counting, Requests};
 use objects::ClusterObjects;
 use watch::{Edited, Kind, Watch};
 
 use crate::objects::ListedPolicy;
 
-/// Which namespaces Applications are read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Namespaces {
-    /// All of them.
-    All,
-    /// These.
-    Named(BTreeSet<String>),
-}
-
-impl Namespaces {
-    /// Reads `--watch-namespaces`: nothing is `own`, `*` is all, else a list.
-    #[must_use]
-    pub fn parse(text: &str, own: &str) -> Self {
-        let names = text.split(',').map(str::trim);
-        let names: BTreeSet<String> = names
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if names.contains("*") {
-            Self::All
-        } else if names.is_empty() {
-            Self::Named(BTreeSet::from([own.to_owned()]))
-        } else {
-            Self::Named(names)
-        }
-    }
-
-    /// The scopes to watch, `None` for all namespaces at once; `home` is among them.
-    fn scopes(&self, home: Option<&str>) -> Vec<Option<String>> {
-        match self {
-            Self::All => vec![None],
-            Self::Named(names) => {
-                let mut names = names.clone();
-                names.extend(home.map(str::to_owned));
-                names.into_iter().map(Some).collect()
-            }
+/// The scopes to watch, `None` for all namespaces at once; `home` is among them.
+fn scopes_of(namespaces: &Namespaces, home: Option<&str>) -> Vec<Option<String>> {
+    match namespaces {
+        Namespaces::All => vec![None],
+        Namespaces::Named(names) => {
+            let mut names = names.clone();
+            names.extend(home.map(str::to_owned));
+            names.into_iter().map(Some).collect()
         }
     }
 }
@@ -72,6 +50,7 @@ impl Namespaces {
 /// A cluster that is watched. Watches end when this is dropped.
 pub struct Cluster {
     client: Client,
+    requests: Arc<Requests>,
     applications: Vec<Watch<ApplicationManifest>>,
     image_updaters: Vec<Watch<Value>>,
     policies: Vec<Watch<Value>>,
@@ -92,9 +71,11 @@ impl Cluster {
         config.connect_timeout = Some(Duration::from_millis(KUBE_CONNECT_MS_MAX));
         // The retries are ours: those of the client wait as long as a server says.
         config.default_retry = false;
-        let client = Client::try_from(config)?;
+        let requests = Arc::new(Requests::default());
+        let client = ClientBuilder::try_from(config)?;
+        let client = client.with_layer(&Counting(Arc::clone(&requests))).build();
         let kind = Kind::required(resource("argoproj.io", "Application", "applications"));
-        let scopes = namespaces.scopes(None).into_iter();
+        let scopes = scopes_of(namespaces, None).into_iter();
         let applications = scopes
             .map(|scope| Watch::start(client.clone(), &kind, scope.as_deref()))
             .collect();
@@ -102,14 +83,14 @@ impl Cluster {
             Watch::start(client.clone(), kind, scope.as_deref())
         };
         let kind = Kind::optional(resource(UPDATER_GROUP, "ImageUpdater", "imageupdaters"));
-        let scopes = namespaces.scopes(None).into_iter();
+        let scopes = scopes_of(namespaces, None).into_iter();
         let image_updaters = scopes
             .map(|scope| Watch::start(client.clone(), &kind, scope.as_deref()))
             .collect();
         let mut policies = Vec::new();
         for (name, plural) in POLICY_KINDS {
             let kind = Kind::optional(resource(POLICY_GROUP, name, plural));
-            for scope in namespaces.scopes(Some(home)) {
+            for scope in scopes_of(namespaces, Some(home)) {
                 policies.push(watch(&kind, &scope));
             }
         }
@@ -117,6 +98,7 @@ impl Cluster {
         policies.push(watch(&kind, &None));
         Ok(Self {
             client,
+            requests,
             applications,
             image_updaters,
             policies,
@@ -127,6 +109,19 @@ impl Cluster {
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// What was asked of the API server so far.
+    #[must_use]
+    pub const fn requests(&self) -> &Arc<Requests> {
+        &self.requests
+    }
+
+    /// An Application, as the API server identifies it: `uid` and `resourceVersion`.
+    fn application_meta(&self, namespace: &str, name: &str) -> Option<ObjectMeta> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let mut watches = self.applications.iter();
+        watches.find_map(|watch| watch.meta(&key))
     }
 
     /// Waits until every watch has an answer: its objects, or why there are none.
@@ -233,23 +228,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn namespaces_read_as_argo_cd_image_updater_reads_them() {
-        let named = |names: &[&str]| {
-            Namespaces::Named(names.iter().map(|name| (*name).to_owned()).collect())
-        };
-        assert_eq!(Namespaces::parse("", "argocd"), named(&["argocd"]));
-        assert_eq!(Namespaces::parse(" , ", "argocd"), named(&["argocd"]));
-        assert_eq!(Namespaces::parse("a, b,a", "argocd"), named(&["a", "b"]));
-        assert_eq!(Namespaces::parse("*", "argocd"), Namespaces::All);
-    }
-
-    #[test]
     fn policies_of_the_operators_namespace_are_always_among_those_watched() {
         let namespaces = Namespaces::parse("a", "argocd");
         assert_eq!(
-            namespaces.scopes(Some("argocd")),
+            scopes_of(&namespaces, Some("argocd")),
             [Some("a".to_owned()), Some("argocd".to_owned())]
         );
-        assert_eq!(Namespaces::All.scopes(Some("argocd")), [None]);
+        assert_eq!(scopes_of(&Namespaces::All, Some("argocd")), [None]);
     }
 }

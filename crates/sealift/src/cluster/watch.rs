@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use kube::api::ObjectMeta;
 use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, Error};
+use kube::{Api, Client, Error, Resource as _};
 use rand::Rng as _;
 use sealift_core::limits::{
     EDITED_OBJECTS_MAX, WATCH_PAGE_OBJECTS, WATCH_PAUSE_MS, WATCH_PAUSE_MS_MAX, WATCH_SECS,
@@ -205,6 +206,12 @@ impl<T: Content> Watch<T> {
         Ok(objects
             .map(|(key, one)| (key.clone(), one.clone()))
             .collect())
+    }
+
+    /// What identifies one object. `None`: it is not known.
+    pub(super) fn meta(&self, key: &Key) -> Option<ObjectMeta> {
+        let state = lock(&self.state);
+        state.objects.get(key).map(|one| one.meta().clone())
     }
 
     /// Returns when there is an answer: objects, or a refusal.

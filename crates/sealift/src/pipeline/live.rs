@@ -32,7 +32,7 @@ use crate::journal::OpenIntent;
 use crate::objects::{LiveApplications, Patched};
 
 /// How records name the place where Applications stand, before `namespace/name`.
-const PLACE: &str = "applications.argoproj.io/";
+pub(super) const PLACE: &str = "applications.argoproj.io/";
 /// An Application has no branches.
 const NO_BRANCH: &str = "-";
 
@@ -271,7 +271,7 @@ async fn write(
     };
     let changed: Vec<usize> = writes.iter().map(|(position, _)| *position).collect();
     if context.dry_run {
-        let (decision, reason) = (Decision::WouldUpdate, Reason::DryRun);
+        let (decision, reason) = (Decision::WouldUpdate, context.unwritten());
         decide(items, &changed, decision, reason, "nothing was written");
         pushes.push(push);
         return Ok(Attempt::Done);

@@ -20,6 +20,7 @@ mod message;
 mod push;
 pub mod report;
 mod resolve;
+mod said;
 mod settle;
 pub(crate) mod survey;
 pub(crate) mod trust;
@@ -97,6 +98,8 @@ pub struct Parts<'a> {
     pub annotations: AnnotationsOption,
     /// Decide and report, write nothing.
     pub dry_run: bool,
+    /// What is written is somebody else's, to be compared: Git is always asked.
+    pub shadow: bool,
     /// Repositories that are worked on at once.
     pub repositories_at_once: usize,
     /// Says whether this replica leads. None: there are no others.
@@ -194,10 +197,14 @@ pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
         .cycle
         .phases_ms
         .insert("gather".to_owned(), elapsed_ms(start));
+    tracing::info!(
+        "Starting image update cycle, considering {} application(s) for update",
+        report.cycle.applications
+    );
     settle::settle(context, &items).await?;
     let surveyed = Instant::now();
     survey::survey(context, &mut items, now).await;
-    if !context.thorough {
+    if !context.thorough && !context.shadow {
         hint_all(context, &mut items);
     }
     report
@@ -211,6 +218,7 @@ pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
         .phases_ms
         .insert("git".to_owned(), elapsed_ms(written));
     finish(context, &mut report, items, pushes)?;
+    said::say(context, &report);
     report.cycle.duration_ms = elapsed_ms(start);
     report.cycle.requests = difference(&context.registries.requests(), &requests_before);
     context.record(&Body::Cycle(report.cycle.clone()))?;
@@ -354,6 +362,15 @@ impl<'a> Context<'a> {
         self.unsettled
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing is written, where nothing may be.
+    const fn unwritten(&self) -> Reason {
+        if self.parts.shadow {
+            Reason::Shadow
+        } else {
+            Reason::DryRun
+        }
     }
 
     /// Asked last before anything is sent: another replica may lead by now.

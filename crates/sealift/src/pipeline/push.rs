@@ -52,7 +52,7 @@ pub(super) async fn push_changes(
             group,
             &changed,
             Decision::WouldUpdate,
-            Reason::DryRun,
+            context.unwritten(),
             "nothing was written",
         );
         drop(plan);

@@ -12,6 +12,7 @@ use sealift_core::select::Ranking;
 use serde::Serialize;
 
 use super::item::Item;
+use crate::shadow::Difference;
 
 /// Everything a cycle has to say.
 #[derive(Debug, Default, Serialize)]
@@ -24,6 +25,9 @@ pub struct Report {
     pub notices: Vec<Problem>,
     /// What was pushed, or would be.
     pub pushes: Vec<Push>,
+    /// In shadow mode: where what is written now differs from what Sealift would have written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<Difference>,
     /// What is to be said on each ImageUpdater.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_updaters: Vec<UpdaterReport>,

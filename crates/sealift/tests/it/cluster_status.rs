@@ -96,6 +96,59 @@ fn the_status_of_an_image_updater_says_what_the_cycle_did() {
     );
 }
 
+/// The Kubernetes events of the namespace that tell of updates.
+fn kube_events(cluster: &ClusterWorld) -> Vec<Value> {
+    let path = format!("/api/v1/namespaces/{}/events", cluster.namespace);
+    let list = cluster.kube.request("GET", &path, None).ok();
+    let all = list["items"].as_array().cloned().unwrap_or_default();
+    let ours = |one: &Value| one["reason"] == "ImagesUpdated";
+    all.into_iter().filter(ours).collect()
+}
+
+#[test]
+fn a_landed_update_is_a_kubernetes_event_on_the_application_unless_turned_off() {
+    let Some((cluster, _)) = shop() else { return };
+    cluster.run(&["--annotations", "never"]);
+    let events = kube_events(&cluster);
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let event = &events[0];
+    assert_eq!(event["message"], "Successfully updated application 'shop'");
+    assert_eq!(event["source"]["component"], "ArgocdImageUpdater");
+    let application = cluster.application("shop");
+    assert_eq!(
+        event["involvedObject"]["uid"],
+        application["metadata"]["uid"]
+    );
+    let annotation = |name: &str| {
+        event["metadata"]["annotations"][format!("argocd-image-updater.image-0/{name}")].clone()
+    };
+    assert_eq!(annotation("full-image-name"), IMAGE);
+    assert_eq!(annotation("image-name"), "acme/shop");
+    assert_eq!(
+        (annotation("old-tag"), annotation("new-tag")),
+        (json!("1.8.2"), json!("1.9.0"))
+    );
+    let tags = ["1.8.2", "1.9.0", "1.9.1"];
+    cluster.world.images("acme/shop", &tags);
+    let ran = cluster.run(&["--annotations", "never", "--disable-kube-events"]);
+    assert_eq!(ran.decision(&cluster.id("shop")).0, "updated");
+    assert_eq!(kube_events(&cluster).len(), 1);
+}
+
+#[test]
+fn an_event_that_may_not_be_created_is_a_warning_and_the_update_lands() {
+    let Some((cluster, _)) = shop() else { return };
+    cluster.forbid("create");
+    let ran = cluster.run(&["--annotations", "never"]);
+    assert_eq!(
+        (ran.code, ran.decision(&cluster.id("shop"))),
+        (0, ("updated", "newest")),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("kube-event-not-sent"), "{}", ran.stderr);
+}
+
 #[test]
 fn a_dry_run_writes_no_status() {
     let Some((cluster, updater)) = shop() else {

@@ -58,6 +58,15 @@ fn cycles_go_on_until_a_signal_and_the_journal_ends_in_order() {
     let metrics = get(port, "/metrics").unwrap();
     let line = "sealift_decisions_total{decision=\"updated\",reason=\"newest\"} 1";
     assert!(metrics.contains(line), "{metrics}");
+    let host = metrics.lines().find_map(|line| {
+        let labels = line.strip_prefix("argocd_image_updater_registry_requests_total{")?;
+        labels.split_once("} ").map(|(_, count)| count.to_owned())
+    });
+    assert!(host.is_some_and(|count| count != "0"), "{metrics}");
+    assert!(
+        metrics.contains("argocd_image_updater_k8s_api_requests_total 0"),
+        "{metrics}"
+    );
     let pid = child.id().to_string();
     assert!(
         std::process::Command::new("kill")

@@ -1,0 +1,164 @@
+//! Flags and variables of Argo CD Image Updater's `run` that a Deployment may hold.
+//!
+//! Those that mean something here mean the same. Those that ask for what this version has not got
+//! are refused by a reason; those that only would say how that is done ask for nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sealift_core::environment::{self, go_bool};
+use sealift_core::mend::mend;
+use sealift_core::reason::Reason;
+
+use super::options::{flag_variable, variable, warned};
+
+/// Flags of `run` for the cluster.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of Argo CD Image Updater")]
+pub struct PeerOptions {
+    /// Create no Kubernetes events about updates [env: IMAGE_UPDATER_KUBE_EVENTS=]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = go_bool, value_name = "BOOL")]
+    disable_kube_events: Option<bool>,
+    /// Ready after the first cycle; `false`: at once
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "true", value_parser = go_bool, action = clap::ArgAction::Set,
+          value_name = "BOOL")]
+    warmup_cache: bool,
+    /// One cycle looks at every ImageUpdater, whatever this says [env: MAX_CONCURRENT_RECONCILES=]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=10))]
+    max_concurrent_reconciles: Option<u16>,
+    /// Metrics are at the address of the probes; another address is not available
+    #[arg(long, default_value = "0", value_name = "ADDRESS")]
+    metrics_bind_address: String,
+    /// Belongs to `--metrics-bind-address`
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "true", value_parser = go_bool, action = clap::ArgAction::Set,
+          value_name = "BOOL")]
+    metrics_secure: bool,
+    /// Not available
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set,
+          value_name = "BOOL")]
+    enable_http2: bool,
+    /// The webhook server is not available [env: ENABLE_WEBHOOK=]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = go_bool, value_name = "BOOL")]
+    enable_webhook: Option<bool>,
+    #[command(flatten)]
+    webhook: WebhookOptions,
+}
+
+/// How a webhook server would be: without one they ask for nothing.
+#[derive(Debug, Clone, Args)]
+struct WebhookOptions {
+    #[arg(long, hide = true)]
+    webhook_port: Option<Unread>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    webhook_require_secret: Option<Unread>,
+    #[arg(long, hide = true)]
+    webhook_ratelimit_allowed: Option<Unread>,
+    #[arg(long, hide = true)]
+    docker_webhook_secret: Option<Unread>,
+    #[arg(long, hide = true)]
+    ghcr_webhook_secret: Option<Unread>,
+    #[arg(long, hide = true)]
+    quay_webhook_secret: Option<Unread>,
+    #[arg(long, hide = true)]
+    harbor_webhook_secret: Option<Unread>,
+    #[arg(long, hide = true)]
+    aliyun_acr_webhook_secret: Option<Unread>,
+    #[arg(long, hide = true)]
+    acr_webhook_secret: Option<Unread>,
+    #[arg(long, hide = true)]
+    cloudevents_webhook_secret: Option<Unread>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "true")]
+    disable_tls: Option<Unread>,
+    #[arg(long, hide = true)]
+    tlsminversion: Option<Unread>,
+    #[arg(long, hide = true)]
+    tlsmaxversion: Option<Unread>,
+    #[arg(long, hide = true)]
+    tlsciphers: Option<Unread>,
+}
+
+/// A value that nobody reads: not even kept, some are secrets.
+#[derive(Debug, Clone, Copy)]
+struct Unread;
+
+impl std::str::FromStr for Unread {
+    type Err = std::convert::Infallible;
+
+    fn from_str(_: &str) -> Result<Self, Self::Err> {
+        Ok(Self)
+    }
+}
+
+impl PeerOptions {
+    /// Refuses what asks for something that is not there.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let webhook = self.enable_webhook;
+        if webhook.unwrap_or_else(|| flag_variable("ENABLE_WEBHOOK")) {
+            return Err(refused("--enable-webhook", Reason::WebhookNotAvailable));
+        }
+        if self.enable_http2 {
+            return Err(refused("--enable-http2", Reason::OptionNotAvailable));
+        }
+        // Argo CD Image Updater's own manifests pass this: it must not keep the program from
+        // starting. Nothing listens there, which is less than was asked for, and never more.
+        if !matches!(self.metrics_bind_address.as_str(), "" | "0") {
+            tracing::warn!(
+                reason = Reason::OptionNotAvailable.id(),
+                "`--metrics-bind-address {}` (secure: {}) is not available and nothing listens \
+                 there; metrics are at `--health-probe-bind-address`",
+                self.metrics_bind_address,
+                self.metrics_secure
+            );
+        }
+        const NAME: &str = "MAX_CONCURRENT_RECONCILES";
+        if self.max_concurrent_reconciles.is_none() {
+            let text = variable(NAME);
+            warned(environment::integer(NAME, text.as_deref(), &(1..=10), 1));
+        }
+        Ok(())
+    }
+
+    /// Whether no Kubernetes events are wanted. The variable turns them off, too.
+    #[must_use]
+    pub fn kube_events_are_off(&self) -> bool {
+        let named = self.disable_kube_events;
+        named.unwrap_or_else(|| flag_variable("IMAGE_UPDATER_KUBE_EVENTS"))
+    }
+
+    /// Whether the program is ready after its first cycle only.
+    #[must_use]
+    pub const fn warms_up(&self) -> bool {
+        self.warmup_cache
+    }
+}
+
+/// `webhook`: the server alone.
+#[derive(Debug, Args)]
+pub struct WebhookArguments {
+    /// Whatever the peer takes.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<PathBuf>,
+}
+
+/// Refuses the command.
+///
+/// # Errors
+/// Always.
+pub fn webhook(_: &WebhookArguments) -> anyhow::Result<crate::exit::Exit> {
+    Err(refused("webhook", Reason::WebhookNotAvailable))
+}
+
+fn refused(what: &str, reason: Reason) -> anyhow::Error {
+    let hint = mend(reason).unwrap_or_default();
+    anyhow::anyhow!("`{what}`: {} ({reason}); {hint}", reason.sentence())
+}
