@@ -179,12 +179,13 @@ pub(super) async fn remote_of(
         reason: Reason::UrlUnsupported,
         detail: chain(&error),
     })?;
-    remotes::remote(
-        context.objects.as_ref(),
-        application,
-        url,
-        &context.argocd_namespace,
-    )
-    .await
-    .map(Arc::new)
+    let lookup = remotes::Lookup {
+        objects: context.objects.as_ref(),
+        github_apps: context.git.github_apps(),
+        argocd_namespace: &context.argocd_namespace,
+        now: context.now(),
+    };
+    remotes::remote(&lookup, application, url)
+        .await
+        .map(Arc::new)
 }

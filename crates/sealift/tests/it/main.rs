@@ -15,6 +15,7 @@ mod cluster_live;
 mod cluster_world;
 mod doctor;
 mod git_ways;
+mod github_app;
 mod hostile;
 mod image_updater;
 mod interval;
