@@ -165,7 +165,7 @@ reasons! {
     GithubAppInvalid "github-app-invalid" "The credential of a GitHub App cannot be used: its key, the URL of its API, or the repository's.",
     GithubAppRefused "github-app-refused" "GitHub gave out no token for the repository to this App.",
     GithubApiUnreachable "github-api-unreachable" "GitHub could not be asked for a token.",
-    ProjectForbidden "project-forbidden" "The Application's project does not allow the repository or the destination; nothing was written.",
+    ProjectForbidden "project-forbidden" "The Application's project does not allow what would be written; nothing was.",
     ProjectUnreadable "project-unreadable" "The rules of an Application's project could not be read and were not applied.",
     HostKeyUnknown "host-key-unknown" "The SSH host key is not known, or is another one.",
     LocalGitForbidden "local-git-forbidden" "A repository on a local path needs `--allow-local-git`.",

@@ -55,6 +55,7 @@ pub(super) async fn gather(
         }
     }
     updaters.close(report);
+    super::project::enforce(context, &mut items, report).await;
     let demands = items.iter().filter_map(|item| {
         let policy = item.rule().verification.as_deref()?;
         Some((policy, item.application.id.namespace.as_str()))

@@ -21,6 +21,7 @@ mod image_updater;
 mod interval;
 mod policies;
 mod policy_init;
+mod projects;
 mod slots;
 mod trust;
 mod trust_roots;
