@@ -61,6 +61,7 @@ pub mod numbers;
 pub mod oid;
 pub mod path;
 pub mod platform;
+pub mod project;
 pub mod promotion;
 pub mod reason;
 pub mod reference;

@@ -29,6 +29,10 @@ const SYSTEM_ROOTS: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
+/// The user that GitHub takes the tokens of Apps from. GitHub, "Authenticating as a GitHub App
+/// installation".
+const TOKEN_USER: &str = "x-access-token";
+
 /// A repository and everything that is needed to reach it.
 #[derive(Clone)]
 pub struct Remote {
@@ -103,6 +107,14 @@ pub enum Credential {
     Token(Secret<String>),
     /// A private key in OpenSSH, PKCS#1 or PKCS#8 form, without passphrase.
     SshKey(Secret<String>),
+    /// A token that a GitHub App was given for this repository.
+    Installation {
+        /// Differs when what the token was asked for with differs, and stays when the token is
+        /// renewed: the cached repository is known by it.
+        identity: String,
+        /// The token.
+        token: Secret<String>,
+    },
 }
 
 impl Credential {
@@ -114,6 +126,7 @@ impl Credential {
             Self::Basic { .. } => "a user and password",
             Self::Token(_) => "a bearer token",
             Self::SshKey(_) => "an SSH key",
+            Self::Installation { .. } => "a token of a GitHub App",
         }
     }
 
@@ -133,6 +146,7 @@ impl Credential {
             Self::Basic { username, password } => ["basic", username, password.expose()],
             Self::Token(token) => ["token", "", token.expose()],
             Self::SshKey(key) => ["ssh", "", key.expose()],
+            Self::Installation { identity, .. } => ["installation", "", identity],
         };
         for part in parts.iter().copied().chain([url.for_git().as_str()]) {
             hash.update(part.len().to_be_bytes());
@@ -215,7 +229,7 @@ fn check(remote: &Remote, rules: &AccessRules) -> Result<(), GitError> {
 }
 
 /// Whether a host is this machine by its written form; names are not resolved.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
         || address
@@ -232,6 +246,7 @@ pub(crate) fn authorization(remote: &Remote) -> Option<String> {
     match (&remote.credential, remote.url.password()) {
         (Credential::Basic { username, password }, _) => Some(basic(username, password)),
         (Credential::Token(token), _) => Some(format!("Bearer {}", token.expose())),
+        (Credential::Installation { token, .. }, _) => Some(basic(TOKEN_USER, token)),
         (_, Some(password)) => Some(basic(remote.url.user().unwrap_or_default(), password)),
         _ => None,
     }
@@ -241,7 +256,11 @@ fn http(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(
     let url = &remote.url;
     let header = authorization(remote);
     let password = match &remote.credential {
-        Credential::Basic { password, .. } | Credential::Token(password) => Some(password),
+        Credential::Basic { password, .. }
+        | Credential::Token(password)
+        | Credential::Installation {
+            token: password, ..
+        } => Some(password),
         _ => url.password(),
     };
     access.secrets.extend(password.cloned());
