@@ -68,6 +68,7 @@ pub mod reference;
 mod regexp;
 pub mod registries_conf;
 pub mod repository_credentials;
+pub mod rights;
 pub mod secret;
 pub mod select;
 pub mod settings;

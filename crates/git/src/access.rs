@@ -167,7 +167,14 @@ pub struct AccessRules {
     pub allow_local: bool,
     /// Hosts besides loopback to which credentials may travel over plain HTTP, in lower case.
     pub plaintext_credential_hosts: BTreeSet<String>,
+    /// A program that stands for `ssh`: it gets the arguments of `ssh`, and in
+    /// [`SSH_CONFIG_VARIABLE`] the configuration to run it with. Git starts it without a shell,
+    /// where there may be none. Without it Git starts `ssh` by way of one.
+    pub ssh_program: Option<PathBuf>,
 }
+
+/// Names the configuration for `ssh` to the program that stands for it.
+pub const SSH_CONFIG_VARIABLE: &str = "SEALIFT_SSH_CONFIG";
 
 /// Checks what may be used, and lays it out for commands. Files live in the returned folder.
 pub(crate) fn prepare_access(
@@ -184,7 +191,7 @@ pub(crate) fn prepare_access(
     match remote.url.scheme() {
         Scheme::File => {}
         Scheme::Https | Scheme::Http => http(remote, &mut access, &mut files)?,
-        Scheme::Ssh => ssh(remote, &mut access, &mut files)?,
+        Scheme::Ssh => ssh(remote, rules, &mut access, &mut files)?,
     }
     Ok((access, files.made))
 }
@@ -315,9 +322,14 @@ fn system_roots() -> String {
     texts.next().unwrap_or_default()
 }
 
-/// Lays out key and known hosts, and the one command line that Git starts SSH with. It holds paths,
-/// no secrets.
-fn ssh(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(), GitError> {
+/// Lays out key, known hosts and the configuration that Git starts SSH with. That holds paths, no
+/// secrets.
+fn ssh(
+    remote: &Remote,
+    rules: &AccessRules,
+    access: &mut Access,
+    files: &mut Files<'_>,
+) -> Result<(), GitError> {
     let known = files.write(
         "known_hosts",
         remote.known_hosts.as_deref().unwrap_or_default(),
@@ -350,11 +362,20 @@ fn ssh(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<()
     } else {
         options.push("IdentityFile=none".to_owned());
     }
-    let mut line = "ssh -F /dev/null".to_owned();
-    for option in &options {
-        let _ = write!(line, " -o {}", shell_quoted(option));
+    // ssh_config(5): `keyword=argument` is a line of it, as behind `-o`.
+    let config = files.write("ssh_config", &format!("{}\n", options.join("\n")))?;
+    match &rules.ssh_program {
+        Some(program) => {
+            access.environment.push(("GIT_SSH", program.into()));
+            access
+                .environment
+                .push((SSH_CONFIG_VARIABLE, config.into()));
+        }
+        None => {
+            let line = format!("ssh -F {}", shell_quoted(&config.display().to_string()));
+            access.environment.push(("GIT_SSH_COMMAND", line.into()));
+        }
     }
-    access.environment.push(("GIT_SSH_COMMAND", line.into()));
     access.environment.push(("GIT_SSH_VARIANT", "ssh".into()));
     Ok(())
 }

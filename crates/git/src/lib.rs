@@ -34,7 +34,7 @@ mod url;
 mod verdict;
 mod wire;
 
-pub use access::{AccessRules, Credential, Remote};
+pub use access::{AccessRules, Credential, Remote, SSH_CONFIG_VARIABLE};
 pub use branch::{BranchName, BranchNameError};
 pub use commit::CommitInfo;
 pub use error::GitError;

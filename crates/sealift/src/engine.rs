@@ -11,6 +11,8 @@ use sealift_core::commit_message::DEFAULT_TEMPLATE;
 use sealift_core::digest::Digest;
 use sealift_core::election::Timing;
 use sealift_core::event::{Body, Cause, Notice};
+use sealift_core::reason::Reason;
+use sealift_core::rights::Rights;
 use sealift_core::secret::Secret;
 use sealift_core::template::Template;
 use sealift_git::{GitSettings, Repositories, Signer};
@@ -21,13 +23,13 @@ use crate::cli::options::{
     AnnotationsOption, CommitMethod, CommitPer, CycleOptions, GitOptions, RegistryOptions,
     SigningMethod, SourceOptions, UnverifiedOption,
 };
-use crate::cluster::Cluster;
 use crate::cluster::lease::{self, Candidacy, Leader};
+use crate::cluster::{Cluster, Namespaces};
 use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::objects::source::ObjectSource;
-use crate::pipeline::report::Report;
+use crate::pipeline::report::{Problem, Report};
 use crate::pipeline::{self, CommitSettings, Context, Parts, examine};
 use crate::policies::{InForce, Policies, Remark};
 use crate::registries::Registries;
@@ -111,6 +113,7 @@ impl Engine {
         settings.rules.allow_local = options.git.allow_local_git;
         settings.rules.plaintext_credential_hosts =
             options.git.allow_plaintext_git.iter().cloned().collect();
+        settings.rules.ssh_program = std::env::current_exe().ok();
         let git = Repositories::new(settings)?;
         let (journal, unsettled) = match mode {
             Mode::LookOn => (None, Vec::new()),
@@ -172,6 +175,34 @@ impl Engine {
         let context = Context::new(self.parts(objects, in_force), Vec::new());
         found.extend(examine::of_repositories(&context, now).await?);
         Ok((report, found))
+    }
+
+    /// What a process with these objects asks of the API server, where `namespaces` are watched.
+    /// What cannot be read is among the problems of the report.
+    ///
+    /// # Errors
+    /// Objects cannot be read at all.
+    pub async fn rights(&self, namespaces: &Namespaces) -> anyhow::Result<(Rights, Report)> {
+        let objects = self.source.read(&self.git).await?;
+        let now = Timestamp::now();
+        let (in_force, remarks) = self.policies.unread(&objects.policies().await?, now);
+        let context = Context::new(self.parts(objects, in_force), Vec::new());
+        let (rights, mut report) = pipeline::rights::rights(&context, namespaces, now).await?;
+        let invalid = remarks
+            .into_iter()
+            .filter(|remark| remark.reason == Reason::PolicyInvalid);
+        report.problems.extend(invalid.map(|remark| Problem {
+            subject: remark.subject,
+            application: None,
+            cause: Cause::new(remark.reason, remark.detail),
+        }));
+        Ok((rights, report))
+    }
+
+    /// The namespace of Argo CD.
+    #[must_use]
+    pub fn argocd_namespace(&self) -> &str {
+        &self.argocd_namespace
     }
 
     /// Connects to the API server, where objects come from there.
@@ -330,15 +361,15 @@ fn configuration(options: &Options<'_>, registries: &Registries) -> Digest {
 
 fn commit_settings(options: &GitOptions) -> anyhow::Result<CommitSettings> {
     if options.git_commit_method == CommitMethod::Api {
-        let reason = sealift_core::reason::Reason::ApiCommitNotAvailable;
+        let reason = Reason::ApiCommitNotAvailable;
         anyhow::bail!(
             "`--git-commit-method api`: {} ({reason})",
             reason.sentence()
         );
     }
-    let template = match &options.git_commit_message_path {
+    let template = match options.message_path() {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
+            let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("the template `{}` cannot be read", path.display()))?;
             Template::parse(&text).with_context(|| format!("`{}`", path.display()))?
         }

@@ -22,5 +22,6 @@ pub mod registries;
 mod remotes;
 pub mod render;
 pub mod serve;
+pub mod ssh;
 pub mod state;
 pub mod trust_roots;

@@ -70,16 +70,14 @@ impl Registries {
     /// # Errors
     /// The configuration cannot be read, or names certificates that cannot.
     pub fn open(options: &RegistryOptions, state: &StateFolder) -> anyhow::Result<Self> {
-        let text = match &options.registries_conf_path {
+        let path = options.conf_path();
+        let text = match &path {
             None => String::new(),
             Some(path) => std::fs::read_to_string(path)
                 .with_context(|| format!("`{}` cannot be read", path.display()))?,
         };
         let conf = RegistriesConf::parse(&text).with_context(|| {
-            let path = options
-                .registries_conf_path
-                .as_deref()
-                .unwrap_or(Path::new(""));
+            let path = path.as_deref().unwrap_or(Path::new(""));
             format!(
                 "the registry configuration `{}` was not used",
                 path.display()

@@ -140,6 +140,15 @@ fn needs_no_settings(url: &GitUrl) -> bool {
     url.scheme() == Scheme::File || loopback || url.password().is_some()
 }
 
+/// The ConfigMap of Argo CD that a repository of this scheme needs.
+pub(crate) const fn config_map_for(scheme: Scheme) -> Option<&'static str> {
+    match scheme {
+        Scheme::Ssh => Some(KNOWN_HOSTS),
+        Scheme::Https => Some(TLS_CERTIFICATES),
+        Scheme::Http | Scheme::File => None,
+    }
+}
+
 async fn equipped(
     lookup: &Lookup<'_>,
     url: GitUrl,

@@ -1,9 +1,10 @@
 //! Options that several commands share. Names and defaults of Argo CD Image Updater are kept where
 //! it has the option.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 /// Where Applications, Secrets and ConfigMaps come from.
@@ -60,9 +61,39 @@ impl AnnotationsOption {
 /// Registries and their credentials.
 #[derive(Debug, Clone, Args)]
 pub struct RegistryOptions {
-    /// Registry configuration (registries.conf); without it the built-in defaults hold
-    #[arg(long, value_name = "FILE")]
+    /// Registry configuration; empty: the built-in defaults alone [default:
+    /// `/app/config/registries.conf` where it exists]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     pub registries_conf_path: Option<PathBuf>,
+}
+
+impl RegistryOptions {
+    /// The file that is read.
+    #[must_use]
+    pub fn conf_path(&self) -> Option<PathBuf> {
+        named_or_mounted(
+            self.registries_conf_path.as_deref(),
+            CONFIG,
+            "registries.conf",
+        )
+    }
+}
+
+/// Where the Deployment mounts its ConfigMap, as with Argo CD Image Updater.
+const CONFIG: &str = "/app/config";
+
+/// A path that may be empty, which the usual parser refuses.
+fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// The file that was named, nothing where the name is empty, else the mounted one where it exists.
+fn named_or_mounted(named: Option<&Path>, folder: &str, file: &str) -> Option<PathBuf> {
+    match named {
+        Some(path) if path.as_os_str().is_empty() => None,
+        Some(path) => Some(path.to_owned()),
+        None => Some(Path::new(folder).join(file)).filter(|path| path.is_file()),
+    }
 }
 
 /// How commits are made.
@@ -83,8 +114,9 @@ pub struct GitOptions {
     /// Add a `Signed-off-by` trailer
     #[arg(long, env = "GIT_COMMIT_SIGN_OFF")]
     pub git_commit_sign_off: bool,
-    /// File with the commit message template (Go text/template)
-    #[arg(long, value_name = "FILE")]
+    /// File with the commit message template (Go text/template); empty: the built-in one [default:
+    /// `/app/config/commit.template` where it exists]
+    #[arg(long, value_name = "FILE", value_parser = maybe_empty())]
     pub git_commit_message_path: Option<PathBuf>,
     /// `git` makes commits here; `api` (commits made by the forge) is not available yet
     #[arg(long, env = "GIT_COMMIT_METHOD", default_value = "git")]
@@ -98,6 +130,15 @@ pub struct GitOptions {
     /// Host to which Git credentials may go over plain HTTP. Loopback always may. Repeatable
     #[arg(long, value_name = "HOST")]
     pub allow_plaintext_git: Vec<String>,
+}
+
+impl GitOptions {
+    /// The file that the template of commit messages is read from.
+    #[must_use]
+    pub fn message_path(&self) -> Option<PathBuf> {
+        let named = self.git_commit_message_path.as_deref();
+        named_or_mounted(named, CONFIG, "commit.template")
+    }
 }
 
 /// Kind of commit signature.
@@ -231,5 +272,17 @@ mod tests {
         for text in ["", "5", "-1s", "1d", "s", "1s5"] {
             assert!(go_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_mounted_file_is_read_unless_another_or_none_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = folder.path().to_str().unwrap();
+        let path = |named: Option<&str>| named_or_mounted(named.map(Path::new), mounted, "f");
+        assert_eq!(path(None), None);
+        std::fs::write(folder.path().join("f"), "").unwrap();
+        assert_eq!(path(None), Some(folder.path().join("f")));
+        assert_eq!(path(Some("/other")), Some("/other".into()));
+        assert_eq!(path(Some("")), None);
     }
 }

@@ -35,9 +35,9 @@ pub struct RunArguments {
     /// One cycle, then end
     #[arg(long)]
     once: bool,
-    /// Time from the start of one cycle to the start of the next
+    /// Time from the start of one cycle to the start of the next; without effect with `--once`
     #[arg(long, env = "IMAGE_UPDATER_INTERVAL", default_value = "2m0s",
-          value_parser = go_duration, conflicts_with = "once")]
+          value_parser = go_duration)]
     interval: Duration,
     /// Decide and record, and write nothing to Git
     #[arg(long)]

@@ -55,6 +55,15 @@ impl Namespaces {
         }
     }
 
+    /// Whether Applications of `namespace` are among them.
+    #[must_use]
+    pub fn contain(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(namespace),
+        }
+    }
+
     /// The scopes to watch, `None` for all namespaces at once; `home` is among them.
     fn scopes(&self, home: Option<&str>) -> Vec<Option<String>> {
         match self {

@@ -429,7 +429,7 @@ fn broken(kind: &'static str, namespace: &str, name: &str, error: ManifestError)
 }
 
 /// Whether `text` can be the name of an object or a namespace: a DNS subdomain.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     !text.is_empty()
         && text.len() <= OBJECT_NAME_BYTES_MAX

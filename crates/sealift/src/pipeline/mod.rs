@@ -21,6 +21,7 @@ mod project;
 mod push;
 pub mod report;
 mod resolve;
+pub(crate) mod rights;
 mod settle;
 pub(crate) mod survey;
 pub(crate) mod trust;
