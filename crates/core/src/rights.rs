@@ -24,6 +24,8 @@ pub struct Rights {
     pub home: String,
     /// Namespaces with Applications that are written themselves (`argocd`).
     pub patched: BTreeSet<String>,
+    /// AppProjects that are read, as `(namespace, name)`.
+    pub projects: BTreeSet<(String, String)>,
     /// Secrets that are read, as `(namespace, name)`.
     pub secrets: BTreeSet<(String, String)>,
     /// ConfigMaps that are read, as `(namespace, name)`.
@@ -94,12 +96,13 @@ impl Rights {
             let verbs = ["get", "patch"];
             add(namespace, rule("argoproj.io", &["applications"], &verbs));
         }
-        for (resource, named) in [
-            ("secrets", &self.secrets),
-            ("configmaps", &self.config_maps),
+        for (group, resource, named) in [
+            ("argoproj.io", "appprojects", &self.projects),
+            ("", "secrets", &self.secrets),
+            ("", "configmaps", &self.config_maps),
         ] {
             for (namespace, names) in by_namespace(named) {
-                add(namespace, named_rule("", resource, &names, &["get"]));
+                add(namespace, named_rule(group, resource, &names, &["get"]));
             }
         }
         if let Some(namespace) = &self.repository_credentials {
@@ -234,6 +237,7 @@ mod tests {
             watched: Some(BTreeSet::from(["team".to_owned()])),
             home: "argocd".to_owned(),
             patched: BTreeSet::from(["team".to_owned()]),
+            projects: names(&[("argocd", "default")]),
             secrets: names(&[("team", "b"), ("team", "a"), ("argocd", "key")]),
             config_maps: names(&[("argocd", "argocd-tls-certs-cm")]),
             repository_credentials: Some("argocd".to_owned()),
@@ -243,6 +247,7 @@ mod tests {
             lines(&rights),
             [
                 "Role/argocd: promotionpolicies,policyexceptions[] list,watch",
+                "Role/argocd: appprojects[default] get",
                 "Role/argocd: secrets[key] get",
                 "Role/argocd: configmaps[argocd-tls-certs-cm] get",
                 "Role/argocd: secrets[] list",

@@ -29,6 +29,9 @@ subjects:
 - apiGroups: [argoproj.io]
   resources: [applications]
   verbs: [get, list, watch, patch]
+{{- end }}
+
+{{- define "sealift.updaters" -}}
 - apiGroups: [argocd-image-updater.argoproj.io]
   resources: [imageupdaters]
   verbs: [get, list, watch]

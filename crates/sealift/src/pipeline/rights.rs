@@ -48,6 +48,7 @@ pub(crate) async fn rights(
     }
     // What is no name is never asked for.
     let is_asked = |(namespace, name): &(String, String)| is_name(namespace) && is_name(name);
+    rights.projects.retain(is_asked);
     rights.secrets.retain(is_asked);
     rights.config_maps.retain(is_asked);
     Ok((rights, report))
@@ -56,6 +57,8 @@ pub(crate) async fn rights(
 fn of_item(rights: &mut Rights, item: &Item, home: &str) {
     let application = &item.application;
     let namespace = &application.id.namespace;
+    let project = (home.to_owned(), application.project.clone());
+    rights.projects.insert(project);
     match &application.method {
         Method::ArgoCd => {
             rights.patched.insert(namespace.clone());
