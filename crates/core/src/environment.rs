@@ -133,6 +133,15 @@ pub enum Namespaces {
 }
 
 impl Namespaces {
+    /// Whether Applications of `namespace` are among them.
+    #[must_use]
+    pub fn contain(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(namespace),
+        }
+    }
+
     /// Reads `--watch-namespaces`: nothing is `own`, `*` is all, else a list.
     #[must_use]
     pub fn parse(text: &str, own: &str) -> Self {

@@ -413,3 +413,22 @@ pub const TUF_DELEGATIONS_MAX: u32 = 8;
 pub const TUF_NAME_BYTES_MAX: usize = 255;
 /// Registries whose requests are counted each by name, in hosts: more would be labels without end.
 pub const REGISTRIES_COUNTED_MAX: usize = 500;
+
+// Tokens of GitHub Apps (`git`).
+
+/// Seconds before its end that a token is no longer given out: a cycle that begins with it must end
+/// before it does. GitHub's last an hour.
+pub const GITHUB_TOKEN_RENEWED_SECS: i64 = 10 * 60;
+/// Life of the signed request of an App, in seconds. GitHub takes no more than ten minutes, and
+/// clocks differ.
+pub const GITHUB_JWT_SECS: i64 = 9 * 60;
+/// How long ago a signed request says it was made, in seconds. GitHub's advice against clocks that
+/// differ.
+pub const GITHUB_JWT_BACKDATED_SECS: i64 = 60;
+/// Bytes of one answer of GitHub's API about an installation or a token. Real ones have less than
+/// 20 KiB.
+pub const GITHUB_ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one token. GitHub's have 40 to about 520.
+pub const GITHUB_TOKEN_BYTES_MAX: usize = 4096;
+/// Tokens that are kept at once, in tokens: one a repository. More are asked for each time.
+pub const GITHUB_TOKENS_MAX: usize = 10_000;

@@ -319,7 +319,7 @@ struct WrittenSecret {
     string_data: BTreeMap<String, Secret<String>>,
 }
 
-fn read<T: DeserializeOwned>(value: Value) -> Result<T, ManifestError> {
+pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T, ManifestError> {
     serde_path_to_error::deserialize(value).map_err(|error| ManifestError::Field {
         path: error.path().to_string(),
         problem: error.into_inner().to_string(),
@@ -337,7 +337,7 @@ fn without_value(error: ManifestError) -> ManifestError {
     }
 }
 
-fn named(metadata: &Metadata) -> Result<(), ManifestError> {
+pub(crate) fn named(metadata: &Metadata) -> Result<(), ManifestError> {
     if metadata.name.is_empty() {
         return Err(ManifestError::NameMissing);
     }
@@ -345,7 +345,7 @@ fn named(metadata: &Metadata) -> Result<(), ManifestError> {
 }
 
 /// `null` means the same as an absent field.
-fn null_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

@@ -53,7 +53,15 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::PullRequestNotAvailable | R::ApiCommitNotAvailable => {
             "push to a branch by `git-branch` until this version can"
         }
-        R::GithubAppNotAvailable => "give the repository a token or an SSH key",
+        R::GithubAppInvalid => "correct the field of the Secret that the message names",
+        R::GithubAppRefused => {
+            "install the App on the repository with permission to write contents; check its ids"
+        }
+        R::GithubApiUnreachable => "check `githubAppEnterpriseBaseUrl`, proxy and network policy",
+        R::ProjectForbidden => "allow it in the AppProject, or write to an allowed repository",
+        R::ProjectUnreadable => {
+            "allow `get` of AppProjects in Argo CD's namespace, and create the project"
+        }
         R::NotLive => "set `force-update: \"true\"` to write it although it runs nowhere",
         R::SlotNotFound => "name the place with `helm.image-tag`, or add the key to the file",
         R::SlotAmbiguous => "name the place by its full key",

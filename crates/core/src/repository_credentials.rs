@@ -272,7 +272,7 @@ fn is_below(url: &str, prefix: &str) -> bool {
 
 /// Argo CD's text for comparing repository URLs: lower case, no final `/` or `.git`, no `ssh://`,
 /// the first `:` of `user@host:path` a `/`.
-fn normalized_url(text: &str) -> String {
+pub(crate) fn normalized_url(text: &str) -> String {
     let mut url = text.trim().to_lowercase();
     if is_scp_like(&url) {
         url = url.replacen(':', "/", 1);

@@ -29,6 +29,10 @@ const SYSTEM_ROOTS: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
+/// The user that GitHub takes the tokens of Apps from. GitHub, "Authenticating as a GitHub App
+/// installation".
+const TOKEN_USER: &str = "x-access-token";
+
 /// A repository and everything that is needed to reach it.
 #[derive(Clone)]
 pub struct Remote {
@@ -103,6 +107,14 @@ pub enum Credential {
     Token(Secret<String>),
     /// A private key in OpenSSH, PKCS#1 or PKCS#8 form, without passphrase.
     SshKey(Secret<String>),
+    /// A token that a GitHub App was given for this repository.
+    Installation {
+        /// Differs when what the token was asked for with differs, and stays when the token is
+        /// renewed: the cached repository is known by it.
+        identity: String,
+        /// The token.
+        token: Secret<String>,
+    },
 }
 
 impl Credential {
@@ -114,6 +126,7 @@ impl Credential {
             Self::Basic { .. } => "a user and password",
             Self::Token(_) => "a bearer token",
             Self::SshKey(_) => "an SSH key",
+            Self::Installation { .. } => "a token of a GitHub App",
         }
     }
 
@@ -133,6 +146,7 @@ impl Credential {
             Self::Basic { username, password } => ["basic", username, password.expose()],
             Self::Token(token) => ["token", "", token.expose()],
             Self::SshKey(key) => ["ssh", "", key.expose()],
+            Self::Installation { identity, .. } => ["installation", "", identity],
         };
         for part in parts.iter().copied().chain([url.for_git().as_str()]) {
             hash.update(part.len().to_be_bytes());
@@ -153,7 +167,14 @@ pub struct AccessRules {
     pub allow_local: bool,
     /// Hosts besides loopback to which credentials may travel over plain HTTP, in lower case.
     pub plaintext_credential_hosts: BTreeSet<String>,
+    /// A program that stands for `ssh`: it gets the arguments of `ssh`, and in
+    /// [`SSH_CONFIG_VARIABLE`] the configuration to run it with. Git starts it without a shell,
+    /// where there may be none. Without it Git starts `ssh` by way of one.
+    pub ssh_program: Option<PathBuf>,
 }
+
+/// Names the configuration for `ssh` to the program that stands for it.
+pub const SSH_CONFIG_VARIABLE: &str = "SEALIFT_SSH_CONFIG";
 
 /// Checks what may be used, and lays it out for commands. Files live in the returned folder.
 pub(crate) fn prepare_access(
@@ -170,7 +191,7 @@ pub(crate) fn prepare_access(
     match remote.url.scheme() {
         Scheme::File => {}
         Scheme::Https | Scheme::Http => http(remote, &mut access, &mut files)?,
-        Scheme::Ssh => ssh(remote, &mut access, &mut files)?,
+        Scheme::Ssh => ssh(remote, rules, &mut access, &mut files)?,
     }
     Ok((access, files.made))
 }
@@ -215,7 +236,7 @@ fn check(remote: &Remote, rules: &AccessRules) -> Result<(), GitError> {
 }
 
 /// Whether a host is this machine by its written form; names are not resolved.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
         || address
@@ -232,6 +253,7 @@ pub(crate) fn authorization(remote: &Remote) -> Option<String> {
     match (&remote.credential, remote.url.password()) {
         (Credential::Basic { username, password }, _) => Some(basic(username, password)),
         (Credential::Token(token), _) => Some(format!("Bearer {}", token.expose())),
+        (Credential::Installation { token, .. }, _) => Some(basic(TOKEN_USER, token)),
         (_, Some(password)) => Some(basic(remote.url.user().unwrap_or_default(), password)),
         _ => None,
     }
@@ -241,7 +263,11 @@ fn http(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(
     let url = &remote.url;
     let header = authorization(remote);
     let password = match &remote.credential {
-        Credential::Basic { password, .. } | Credential::Token(password) => Some(password),
+        Credential::Basic { password, .. }
+        | Credential::Token(password)
+        | Credential::Installation {
+            token: password, ..
+        } => Some(password),
         _ => url.password(),
     };
     access.secrets.extend(password.cloned());
@@ -296,9 +322,14 @@ fn system_roots() -> String {
     texts.next().unwrap_or_default()
 }
 
-/// Lays out key and known hosts, and the one command line that Git starts SSH with. It holds paths,
-/// no secrets.
-fn ssh(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(), GitError> {
+/// Lays out key, known hosts and the configuration that Git starts SSH with. That holds paths, no
+/// secrets.
+fn ssh(
+    remote: &Remote,
+    rules: &AccessRules,
+    access: &mut Access,
+    files: &mut Files<'_>,
+) -> Result<(), GitError> {
     let known = files.write(
         "known_hosts",
         remote.known_hosts.as_deref().unwrap_or_default(),
@@ -331,11 +362,20 @@ fn ssh(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<()
     } else {
         options.push("IdentityFile=none".to_owned());
     }
-    let mut line = "ssh -F /dev/null".to_owned();
-    for option in &options {
-        let _ = write!(line, " -o {}", shell_quoted(option));
+    // ssh_config(5): `keyword=argument` is a line of it, as behind `-o`.
+    let config = files.write("ssh_config", &format!("{}\n", options.join("\n")))?;
+    match &rules.ssh_program {
+        Some(program) => {
+            access.environment.push(("GIT_SSH", program.into()));
+            access
+                .environment
+                .push((SSH_CONFIG_VARIABLE, config.into()));
+        }
+        None => {
+            let line = format!("ssh -F {}", shell_quoted(&config.display().to_string()));
+            access.environment.push(("GIT_SSH_COMMAND", line.into()));
+        }
     }
-    access.environment.push(("GIT_SSH_COMMAND", line.into()));
     access.environment.push(("GIT_SSH_VARIANT", "ssh".into()));
     Ok(())
 }

@@ -23,6 +23,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::access::{ACCESS_FOLDER_PREFIX, AccessRules, Remote, prepare_access};
 use crate::command::{Access, Program};
 use crate::error::GitError;
+use crate::github::GithubApps;
 use crate::objects::Reader;
 use crate::smart::Smart;
 
@@ -62,6 +63,7 @@ pub struct Repositories {
     /// Random, secret to this folder: keeps folder names from telling anything about credentials.
     salt: [u8; 32],
     open: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    github_apps: Option<GithubApps>,
 }
 
 impl Repositories {
@@ -79,12 +81,20 @@ impl Repositories {
             deadline: settings.deadline,
             started: Arc::new(AtomicU64::new(0)),
         };
+        let github_apps = settings.net.clone().map(GithubApps::new);
         Ok(Self {
             settings,
             program,
             salt,
             open: Mutex::default(),
+            github_apps,
         })
+    }
+
+    /// Tokens of GitHub Apps; `None` without a way out by HTTP.
+    #[must_use]
+    pub const fn github_apps(&self) -> Option<&GithubApps> {
+        self.github_apps.as_ref()
     }
 
     /// Processes started since the beginning.

@@ -266,12 +266,17 @@ fn headers(service: &str, version_2: bool) -> HeaderMap {
 }
 
 /// The whole chain of a network error in one line: the cause is what people need.
-fn unreachable(url: String, error: &NetError) -> GitError {
+pub(crate) fn in_one_line(error: &NetError) -> String {
     let mut detail = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         detail = format!("{detail}: {cause}");
         source = cause.source();
     }
+    detail
+}
+
+fn unreachable(url: String, error: &NetError) -> GitError {
+    let detail = in_one_line(error);
     GitError::Unreachable { url, detail }
 }

@@ -79,8 +79,8 @@ pub struct Net {
 
 struct Shared {
     settings: Settings,
-    counters: Counters,
-    paces: Paces,
+    counters: Arc<Counters>,
+    paces: Arc<Paces>,
     jitter: Jitter,
 }
 
@@ -168,8 +168,33 @@ impl Net {
         Ok(Self {
             shared: Arc::new(Shared {
                 settings,
-                counters: Counters::default(),
-                paces: Paces::default(),
+                counters: Arc::default(),
+                paces: Arc::default(),
+                jitter,
+            }),
+            pools: Arc::default(),
+        })
+    }
+
+    /// The same way out, through `proxy` for everything.
+    ///
+    /// # Errors
+    /// [`NetError::Setup`] when the proxy cannot be read.
+    pub fn behind(&self, proxy: &str) -> Result<Self, NetError> {
+        let shared = &self.shared;
+        let mut settings = shared.settings.clone();
+        settings.proxies = Proxies {
+            http: Some(proxy.to_owned()),
+            https: Some(proxy.to_owned()),
+            exceptions: None,
+        };
+        proxies(&settings.proxies)?;
+        let jitter = Jitter::new(settings.seed);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                settings,
+                counters: Arc::clone(&shared.counters),
+                paces: Arc::clone(&shared.paces),
                 jitter,
             }),
             pools: Arc::default(),

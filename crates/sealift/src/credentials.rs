@@ -3,7 +3,8 @@
 //! Here: the reading, and what is kept of it. Not here: the grammar and who may name what
 //! (`sealift_core::credential`), and what a registry does with a login.
 //!
-//! Secrets and variables are read each time, so a rotated one is used at once. What a helper
+//! Variables are read each time. Secrets of the API server are read once a cycle, and once more
+//! when a registry refuses what one held, so a rotated one is used at once. What a helper
 //! printed is kept until it expires (`credsexpire`) or the registry refuses it; whatever happens, a
 //! helper runs again only after [`limits::HELPER_PAUSE_SECS`]. Concurrent askers share one run.
 //!
@@ -181,13 +182,13 @@ impl LoginReader {
                 name,
                 field,
             } => {
-                let value = self.field(source, namespace, name, field).await?;
+                let field_of = (namespace.as_str(), name.as_str(), field.as_str());
+                let value = self.field(source, field_of, refresh).await?;
                 Login::from_secret_field(&value, field).map_err(no_login)
             }
             CredentialSource::PullSecret { namespace, name } => {
-                let value = self
-                    .field(source, namespace, name, DOCKER_CONFIG_FIELD)
-                    .await?;
+                let field_of = (namespace.as_str(), name.as_str(), DOCKER_CONFIG_FIELD);
+                let value = self.field(source, field_of, refresh).await?;
                 let config = DockerConfig::parse(value.as_bytes()).map_err(no_login)?;
                 config.login(api_url, repository).map_err(no_login)
             }
@@ -206,16 +207,18 @@ impl LoginReader {
     async fn field(
         &self,
         source: &CredentialSource,
-        namespace: &str,
-        name: &str,
-        field: &str,
+        (namespace, name, field): (&str, &str, &str),
+        refresh: bool,
     ) -> Result<Zeroizing<String>, LoginError> {
         let credential = || source.to_string();
         let missing = |missing| LoginError::Missing {
             credential: credential(),
             missing,
         };
-        let secret = self.objects.secret(namespace, name).await;
+        let secret = match refresh {
+            true => self.objects.secret_anew(namespace, name).await,
+            false => self.objects.secret(namespace, name).await,
+        };
         let secret = secret.map_err(|source| LoginError::Objects {
             credential: credential(),
             source,

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 use sealift_core::commit_message::DEFAULT_TEMPLATE;
 use sealift_core::digest::Digest;
 use sealift_core::election::Timing;
+use sealift_core::environment::Namespaces;
 use sealift_core::event::{Body, Cause, Notice};
 use sealift_core::reason::Reason;
+use sealift_core::rights::Rights;
 use sealift_core::secret::Secret;
 use sealift_core::template::Template;
 use sealift_git::{GitSettings, Repositories, Signer};
@@ -29,7 +31,7 @@ use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
 use crate::metrics::Metrics;
 use crate::objects::source::ObjectSource;
 use crate::objects::{ListedPolicy, Objects};
-use crate::pipeline::report::Report;
+use crate::pipeline::report::{Problem, Report};
 use crate::pipeline::{self, CommitSettings, Context, Parts, examine};
 use crate::policies::{InForce, Policies, Remark};
 use crate::registries::Registries;
@@ -126,6 +128,7 @@ impl Engine {
         settings.rules.allow_local = options.git.allow_local_git;
         settings.rules.plaintext_credential_hosts =
             options.git.allow_plaintext_git.iter().cloned().collect();
+        settings.rules.ssh_program = std::env::current_exe().ok();
         let git = Repositories::new(settings)?;
         let (journal, unsettled) = match mode {
             Mode::LookOn => (None, Vec::new()),
@@ -187,6 +190,34 @@ impl Engine {
         let context = Context::new(self.parts(objects, in_force), Vec::new());
         found.extend(examine::of_repositories(&context, now).await?);
         Ok((report, found))
+    }
+
+    /// What a process with these objects asks of the API server, where `namespaces` are watched.
+    /// What cannot be read is among the problems of the report.
+    ///
+    /// # Errors
+    /// Objects cannot be read at all.
+    pub async fn rights(&self, namespaces: &Namespaces) -> anyhow::Result<(Rights, Report)> {
+        let objects = self.source.read(&self.git).await?;
+        let now = Timestamp::now();
+        let (in_force, remarks) = self.policies.unread(&objects.policies().await?, now);
+        let context = Context::new(self.parts(objects, in_force), Vec::new());
+        let (rights, mut report) = pipeline::rights::rights(&context, namespaces, now).await?;
+        let invalid = remarks
+            .into_iter()
+            .filter(|remark| remark.reason == Reason::PolicyInvalid);
+        report.problems.extend(invalid.map(|remark| Problem {
+            subject: remark.subject,
+            application: None,
+            cause: Cause::new(remark.reason, remark.detail),
+        }));
+        Ok((rights, report))
+    }
+
+    /// The namespace of Argo CD.
+    #[must_use]
+    pub fn argocd_namespace(&self) -> &str {
+        &self.argocd_namespace
     }
 
     /// Connects to the API server, where objects come from there.
@@ -453,7 +484,7 @@ fn commit_settings(options: &GitOptions, mounted: Option<&str>) -> anyhow::Resul
     let named = options.git_commit_message_path.as_deref();
     let template = match &file_or_mounted(named, mounted) {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
+            let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("the template `{}` cannot be read", path.display()))?;
             Template::parse(&text).with_context(|| format!("`{}`", path.display()))?
         }

@@ -23,5 +23,6 @@ mod remotes;
 pub mod render;
 pub mod serve;
 pub mod shadow;
+pub mod ssh;
 pub mod state;
 pub mod trust_roots;

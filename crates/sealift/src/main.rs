@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    if let Some(exit) = sealift::ssh::stand_in() {
+        return exit;
+    }
     let cli = sealift::cli::Cli::parse();
     sealift::logging::start(cli.loglevel(), cli.logformat);
     sealift::cli::main(cli).into()

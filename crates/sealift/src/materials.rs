@@ -93,6 +93,39 @@ fn sources(policy: &Effective) -> impl Iterator<Item = &FileSource> {
     })
 }
 
+/// Kinds of objects that a policy may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A Secret.
+    Secret,
+    /// A ConfigMap.
+    ConfigMap,
+}
+
+/// The objects that a policy names: kind, namespace and name.
+pub(crate) fn objects<'a>(wanted: &Wanted<'a>) -> Vec<(Kind, &'a str, &'a str)> {
+    let named = sources(wanted.policy).filter_map(|source| match source {
+        FileSource::SecretRef(reference) => Some((Kind::Secret, reference)),
+        FileSource::ConfigMapRef(reference) => Some((Kind::ConfigMap, reference)),
+        FileSource::Inline(_) | FileSource::Path(_) => None,
+    });
+    named
+        // What may not be named is not read.
+        .filter(|(_, reference)| wanted.elsewhere || !reference.name.contains('/'))
+        .map(|(kind, reference)| {
+            let (namespace, name) = object_id(reference, wanted.namespace);
+            (kind, namespace, name)
+        })
+        .collect()
+}
+
+fn object_id<'a>(reference: &'a KeyRef, namespace: &'a str) -> (&'a str, &'a str) {
+    reference
+        .name
+        .split_once('/')
+        .unwrap_or((namespace, &reference.name))
+}
+
 async fn read(
     objects: &dyn Objects,
     source: &FileSource,
@@ -128,10 +161,7 @@ fn object<'a>(
     reference: &'a KeyRef,
     wanted: &Wanted<'a>,
 ) -> Result<(&'a str, &'a str, String), MaterialError> {
-    let (namespace, name) = reference
-        .name
-        .split_once('/')
-        .unwrap_or((wanted.namespace, &reference.name));
+    let (namespace, name) = object_id(reference, wanted.namespace);
     let key = &reference.key;
     let what = format!("key `{key}` of {kind} `{namespace}/{name}`");
     if !wanted.elsewhere && reference.name.contains('/') {

@@ -103,6 +103,24 @@ impl Policies {
         Ok(self.take(&listed, objects, now).await)
     }
 
+    /// What the documents say, without the keys and roots that they name: for those who ask what
+    /// that is. What is wrong with them comes along.
+    #[must_use]
+    pub fn unread(&self, listed: &[ListedPolicy], now: Timestamp) -> (InForce, Vec<Remark>) {
+        let documents: Vec<PolicyDocument> = listed.iter().map(ListedPolicy::document).collect();
+        let mut set = PolicySet::new(&self.home);
+        let remarks = self.new_remarks(set.update(&documents, now));
+        let in_force = InForce {
+            unverified: self.unverified,
+            set,
+            materials: Materials::new(),
+            demanded: OnceLock::new(),
+            roots: BTreeMap::new(),
+            ready: Mutex::default(),
+        };
+        (in_force, remarks)
+    }
+
     /// Takes over documents that were read already.
     pub async fn take(
         &self,

@@ -3,13 +3,14 @@
 //! Here: asking the objects for what the settings name. Not here: which Secret serves a repository
 //! (`sealift_core::repository_credentials`), and how a credential reaches Git (`sealift_git`).
 
+use jiff::Timestamp;
 use sealift_core::application::{Application, ApplicationId};
 use sealift_core::reason::Reason;
 use sealift_core::repository_credentials::{
     self as settings, GitLogin, RepositoryAccess, RepositoryCredentialError,
 };
 use sealift_core::settings::{GitCredentialSource, Method};
-use sealift_git::{Credential, GitUrl, Remote, Scheme};
+use sealift_git::{Credential, GitUrl, GithubAppError, GithubApps, Permission, Remote, Scheme};
 
 use crate::objects::{Objects, ObjectsError};
 use crate::pipeline::{Problem, chain};
@@ -58,13 +59,25 @@ fn named(method: &Method, id: &ApplicationId, project: &str) -> Named {
     }
 }
 
+/// What credentials are looked up with.
+pub(crate) struct Lookup<'a> {
+    pub(crate) objects: &'a dyn Objects,
+    pub(crate) github_apps: Option<&'a GithubApps>,
+    pub(crate) argocd_namespace: &'a str,
+    pub(crate) now: Timestamp,
+}
+
 /// The repository at `url` with the credential that the Application's settings name.
 pub(crate) async fn remote(
-    objects: &dyn Objects,
+    lookup: &Lookup<'_>,
     application: &Application,
     url: GitUrl,
-    argocd_namespace: &str,
 ) -> Result<Remote, Problem> {
+    let Lookup {
+        objects,
+        argocd_namespace,
+        ..
+    } = *lookup;
     let repository = application.repository.as_str();
     let access = match named(&application.method, &application.id, &application.project) {
         Named::None => None,
@@ -86,21 +99,18 @@ pub(crate) async fn remote(
             Some(settings::from_secret(&secret, repository).map_err(unusable)?)
         }
     };
-    equipped(objects, url, access, argocd_namespace).await
+    equipped(lookup, url, access, Permission::Write).await
 }
 
 /// A repository that the operator named on the command line, with the credential that Argo CD's
 /// settings hold for it, if they do.
-pub(crate) async fn operators_remote(
-    objects: &dyn Objects,
-    url: &GitUrl,
-    argocd_namespace: &str,
-) -> Result<Remote, Problem> {
-    let access = match from_settings(objects, &url.for_git(), "", argocd_namespace).await? {
+pub(crate) async fn operators_remote(lookup: &Lookup<'_>, url: &GitUrl) -> Result<Remote, Problem> {
+    let (objects, namespace) = (lookup.objects, lookup.argocd_namespace);
+    let access = match from_settings(objects, &url.for_git(), "", namespace).await? {
         Err(RepositoryCredentialError::NotConfigured(_)) => None,
         access => Some(access.map_err(unusable)?),
     };
-    equipped(objects, url.clone(), access, argocd_namespace).await
+    equipped(lookup, url.clone(), access, Permission::Read).await
 }
 
 async fn from_settings(
@@ -130,15 +140,29 @@ fn needs_no_settings(url: &GitUrl) -> bool {
     url.scheme() == Scheme::File || loopback || url.password().is_some()
 }
 
+/// The ConfigMap of Argo CD that a repository of this scheme needs.
+pub(crate) const fn config_map_for(scheme: Scheme) -> Option<&'static str> {
+    match scheme {
+        Scheme::Ssh => Some(KNOWN_HOSTS),
+        Scheme::Https => Some(TLS_CERTIFICATES),
+        Scheme::Http | Scheme::File => None,
+    }
+}
+
 async fn equipped(
-    objects: &dyn Objects,
+    lookup: &Lookup<'_>,
     url: GitUrl,
     access: Option<RepositoryAccess>,
-    argocd_namespace: &str,
+    permission: Permission,
 ) -> Result<Remote, Problem> {
+    let Lookup {
+        objects,
+        argocd_namespace,
+        ..
+    } = *lookup;
     let mut remote = Remote::new(url);
     if let Some(access) = access {
-        remote.credential = credential(access.login)?;
+        remote.credential = credential(lookup, &remote.url, &access, permission).await?;
         remote.insecure = access.insecure;
         remote.client_certificate = access.client_certificate;
         remote.proxy = access.proxy;
@@ -151,29 +175,51 @@ async fn equipped(
             remote.known_hosts = known.map(str::to_owned);
         }
         Scheme::Https => {
-            let certificates = objects.config_map(argocd_namespace, TLS_CERTIFICATES).await;
-            let certificates = certificates.map_err(unreadable)?;
-            let host = remote.url.host();
-            let pem = certificates
-                .as_deref()
-                .and_then(|map| settings::tls_certificates(map, host));
-            remote.ca_pem = pem.map(str::to_owned);
+            remote.ca_pem = certificates(lookup, remote.url.host()).await?;
         }
         Scheme::Http | Scheme::File => {}
     }
     Ok(remote)
 }
 
-fn credential(login: GitLogin) -> Result<Credential, Problem> {
-    Ok(match login {
+/// Certificates that Argo CD's settings trust a host by.
+async fn certificates(lookup: &Lookup<'_>, host: &str) -> Result<Option<String>, Problem> {
+    let map = lookup
+        .objects
+        .config_map(lookup.argocd_namespace, TLS_CERTIFICATES);
+    let map = map.await.map_err(unreadable)?;
+    let pem = map
+        .as_deref()
+        .and_then(|map| settings::tls_certificates(map, host));
+    Ok(pem.map(str::to_owned))
+}
+
+async fn credential(
+    lookup: &Lookup<'_>,
+    url: &GitUrl,
+    access: &RepositoryAccess,
+    permission: Permission,
+) -> Result<Credential, Problem> {
+    Ok(match access.login.clone() {
         GitLogin::Anonymous => Credential::None,
         GitLogin::Basic { username, password } => Credential::Basic { username, password },
         GitLogin::Bearer(token) => Credential::Token(token),
         GitLogin::SshKey(key) => Credential::SshKey(key),
-        GitLogin::GithubApp(_) => {
-            let reason = Reason::GithubAppNotAvailable;
-            let detail = "give the repository a token or an SSH key".to_owned();
-            return Err(Problem { reason, detail });
+        GitLogin::GithubApp(app) => {
+            let no_token = |error: GithubAppError| Problem {
+                reason: error.reason(),
+                detail: chain(&error),
+            };
+            let host = sealift_git::github_api_host(&app).map_err(no_token)?;
+            let ca_pem = certificates(lookup, &host).await?;
+            let way = (ca_pem.as_deref(), access.proxy.as_deref());
+            let apps = lookup.github_apps.ok_or_else(|| Problem {
+                reason: Reason::GithubApiUnreachable,
+                detail: "there is no way out by HTTP".to_owned(),
+            })?;
+            apps.credential(&app, url, permission, way, lookup.now)
+                .await
+                .map_err(no_token)?
         }
     })
 }
@@ -239,6 +285,15 @@ data: {github.com: PEM}
         objects
     }
 
+    fn lookup(objects: &dyn Objects) -> Lookup<'_> {
+        Lookup {
+            objects,
+            github_apps: None,
+            argocd_namespace: "argocd",
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
     async fn remote_of(method: &str, url: &str) -> Result<Remote, Problem> {
         let prefix = sealift_core::settings::PEER_PREFIX;
         let manifest = serde_json::json!({
@@ -259,7 +314,7 @@ data: {github.com: PEM}
             .unwrap();
         let objects: Arc<dyn Objects> = Arc::new(objects());
         let url = GitUrl::parse(url).unwrap();
-        remote(objects.as_ref(), &application, url, "argocd").await
+        remote(&lookup(objects.as_ref()), &application, url).await
     }
 
     #[tokio::test]
@@ -311,7 +366,7 @@ data: {github.com: PEM}
         for (method, reason) in [
             ("git:secret:absent", Reason::CredentialUnavailable),
             ("git:secret:key", Reason::CredentialUnavailable),
-            ("git:secret:app", Reason::GithubAppNotAvailable),
+            ("git:secret:app", Reason::GithubApiUnreachable),
         ] {
             assert_eq!(
                 remote_of(method, url).await.err().unwrap().reason,
@@ -324,10 +379,11 @@ data: {github.com: PEM}
     #[tokio::test]
     async fn the_operators_own_repository_may_be_public() {
         let url = GitUrl::parse("https://elsewhere.example/r").unwrap();
-        let remote = operators_remote(&objects(), &url, "argocd").await.unwrap();
+        let objects = objects();
+        let remote = operators_remote(&lookup(&objects), &url).await.unwrap();
         assert!(remote.credential == Credential::None);
         let url = GitUrl::parse("https://github.com/acme/apps").unwrap();
-        let remote = operators_remote(&objects(), &url, "argocd").await.unwrap();
+        let remote = operators_remote(&lookup(&objects), &url).await.unwrap();
         assert!(remote.credential != Credential::None);
     }
 }

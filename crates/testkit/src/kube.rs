@@ -202,6 +202,12 @@ impl KubeServer {
         config.to_string()
     }
 
+    /// A kubeconfig of the administrator, for what a person does with `kubectl`.
+    #[must_use]
+    pub fn admin_kubeconfig(&self, namespace: &str) -> String {
+        self.kubeconfig(&self.admin, namespace)
+    }
+
     /// A real token of a ServiceAccount.
     #[must_use]
     #[track_caller]

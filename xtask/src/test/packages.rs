@@ -12,6 +12,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("etcd", "etcd-server"),
     ("git", "git"),
     ("gpg", "gnupg"),
+    ("kubectl", "kubernetes-client"),
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("sshd", "openssh-server"),

@@ -11,6 +11,7 @@ pub mod options;
 pub mod peer;
 pub mod plan;
 pub mod policy;
+pub mod rbac;
 pub mod run;
 pub mod template;
 pub mod test;
@@ -101,6 +102,8 @@ enum Command {
     Template(template::TemplateArguments),
     /// Say what would not work and what is weaker than it looks, each with the way to mend it
     Doctor(Box<doctor::DoctorArguments>),
+    /// Print the roles that a configuration needs in a cluster, and nothing more
+    Rbac(Box<rbac::RbacArguments>),
     /// Lay out a small world and run on it
     Demo(crate::demo::DemoArguments),
     /// Print the completion script of a shell
@@ -153,6 +156,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Convert(arguments) => convert::run(arguments).await,
         Command::Template(arguments) => template::run(&arguments),
         Command::Doctor(arguments) => doctor::run(*arguments).await,
+        Command::Rbac(arguments) => rbac::run(*arguments).await,
         Command::Demo(arguments) => crate::demo::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),
         Command::Version(arguments) => version::run(&arguments),

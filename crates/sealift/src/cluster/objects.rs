@@ -4,7 +4,7 @@
 //! a cycle, and never watched; the one list of Secrets is that of Argo CD's repository credentials,
 //! by its label.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use kube::Error;
 use sealift_core::limits::{OBJECT_NAME_BYTES_MAX, REPOSITORY_SECRETS_MAX, WATCH_PAGE_OBJECTS};
 use sealift_core::manifest::{ConfigMapManifest, ManifestError, SecretManifest};
+use sealift_core::project::AppProject;
 use sealift_core::repository_credentials::{
     SECRET_TYPE_LABEL, SECRET_TYPE_REPO_CREDS, SECRET_TYPE_REPOSITORY,
 };
@@ -25,6 +26,9 @@ use crate::objects::{
     Applications, Listed, ListedPolicy, ListedUpdater, LiveApplications, ObjectProblem, Objects,
     ObjectsError, Origin, Patched, ProblemKind,
 };
+
+/// Kind, version and resource of Secrets.
+const SECRET: (&str, &str, &str) = ("Secret", "api/v1", "secrets");
 
 /// What was read, by namespace and name.
 type Known<T> = BTreeMap<(String, String), Result<Option<Arc<T>>, ObjectsError>>;
@@ -41,6 +45,9 @@ pub struct ClusterObjects {
     more_policies: Vec<ListedPolicy>,
     secrets: Memory<SecretManifest>,
     config_maps: Memory<ConfigMapManifest>,
+    projects: Memory<AppProject>,
+    /// Secrets that were read a second time, because a registry refused what they held.
+    read_anew: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl ClusterObjects {
@@ -50,6 +57,8 @@ impl ClusterObjects {
             more_policies,
             secrets: Mutex::default(),
             config_maps: Mutex::default(),
+            projects: Mutex::default(),
+            read_anew: Mutex::default(),
         }
     }
 
@@ -57,7 +66,7 @@ impl ClusterObjects {
     async fn one<T>(
         &self,
         memory: &Memory<T>,
-        (kind, plural): (&'static str, &str),
+        (kind, version, plural): (&'static str, &str, &str),
         (namespace, name): (&str, &str),
         read: fn(Value) -> Result<T, ManifestError>,
     ) -> Result<Option<Arc<T>>, ObjectsError> {
@@ -68,7 +77,7 @@ impl ClusterObjects {
         let what = format!("{kind} `{namespace}/{name}`");
         let answer = match is_name(namespace) && is_name(name) {
             true => {
-                let path = format!("/api/v1/namespaces/{namespace}/{plural}/{name}");
+                let path = format!("/{version}/namespaces/{namespace}/{plural}/{name}");
                 self.ask(&path, &what).await
             }
             // Never part of a path: it came from an annotation.
@@ -99,6 +108,10 @@ impl ClusterObjects {
         match bounded(ask).await {
             Ok(value) => Ok(Some(value)),
             Err(Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(Error::Api(status)) if status.code == 403 => Err(ObjectsError::Forbidden {
+                what: what.to_owned(),
+                detail: words(&Error::Api(status)),
+            }),
             Err(error) => Err(unavailable(words(&error))),
         }
     }
@@ -229,8 +242,36 @@ impl Objects for ClusterObjects {
         namespace: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Arc<SecretManifest>>, ObjectsError>> {
-        let (kind, read) = (("Secret", "secrets"), SecretManifest::from_value);
+        let (kind, read) = (SECRET, SecretManifest::from_value);
         Box::pin(self.one(&self.secrets, kind, (namespace, name), read))
+    }
+
+    fn secret_anew<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<SecretManifest>>, ObjectsError>> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let mut anew = self
+            .read_anew
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Once a cycle: a registry that refuses everything must not cost a question an image.
+        if anew.insert(key.clone()) {
+            lock(&self.secrets).remove(&key);
+        }
+        drop(anew);
+        self.secret(namespace, name)
+    }
+
+    fn project<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<AppProject>>, ObjectsError>> {
+        let kind = ("AppProject", "apis/argoproj.io/v1alpha1", "appprojects");
+        let read = AppProject::from_value;
+        Box::pin(self.one(&self.projects, kind, (namespace, name), read))
     }
 
     fn config_map<'a>(
@@ -238,7 +279,8 @@ impl Objects for ClusterObjects {
         namespace: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Arc<ConfigMapManifest>>, ObjectsError>> {
-        let (kind, read) = (("ConfigMap", "configmaps"), ConfigMapManifest::from_value);
+        let kind = ("ConfigMap", "api/v1", "configmaps");
+        let read = ConfigMapManifest::from_value;
         Box::pin(self.one(&self.config_maps, kind, (namespace, name), read))
     }
 
@@ -387,7 +429,7 @@ fn broken(kind: &'static str, namespace: &str, name: &str, error: ManifestError)
 }
 
 /// Whether `text` can be the name of an object or a namespace: a DNS subdomain.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     !text.is_empty()
         && text.len() <= OBJECT_NAME_BYTES_MAX

@@ -22,6 +22,7 @@ use sealift_core::limits;
 use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, Metadata, SecretManifest,
 };
+use sealift_core::project::AppProject;
 use sealift_core::promotion;
 use sealift_core::repository_credentials::{
     SECRET_TYPE_LABEL, SECRET_TYPE_REPO_CREDS, SECRET_TYPE_REPOSITORY,
@@ -48,6 +49,7 @@ pub struct FileObjects {
     applications: Mutex<BTreeMap<Key, Place<ApplicationManifest>>>,
     secrets: BTreeMap<Key, Place<SecretManifest>>,
     config_maps: BTreeMap<Key, Place<ConfigMapManifest>>,
+    projects: BTreeMap<Key, Place<AppProject>>,
     updaters: Vec<ListedUpdater>,
     /// Where in `updaters` an object stands that has a name.
     updater_places: BTreeMap<Key, usize>,
@@ -280,6 +282,13 @@ impl Reader {
                     insert(applications, key, object, origin)
                 }),
             ),
+            ("argoproj.io", "AppProject") => (
+                "AppProject",
+                AppProject::from_value(value).map(|mut object| {
+                    let key = key(&mut object.metadata, namespace);
+                    insert(&mut self.objects.projects, key, object, origin)
+                }),
+            ),
             ("", "Secret") => (
                 "Secret",
                 SecretManifest::from_value(value).map(|mut object| {
@@ -472,6 +481,15 @@ impl Objects for FileObjects {
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Arc<ConfigMapManifest>>, ObjectsError>> {
         let answer = Self::one(&self.config_maps, "ConfigMap", namespace, name);
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn project<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<AppProject>>, ObjectsError>> {
+        let answer = Self::one(&self.projects, "AppProject", namespace, name);
         Box::pin(std::future::ready(answer))
     }
 

@@ -16,6 +16,7 @@ pub use policies::ListedPolicy;
 use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, SecretManifest,
 };
+use sealift_core::project::AppProject;
 use sealift_core::reason::Reason;
 use sealift_write::SpecPatch;
 use serde_json::Value;
@@ -34,6 +35,22 @@ pub trait Objects: Send + Sync {
         namespace: &'a str,
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Arc<SecretManifest>>, ObjectsError>>;
+
+    /// The same, and not what was remembered of it: a registry has just refused what it holds.
+    fn secret_anew<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<SecretManifest>>, ObjectsError>> {
+        self.secret(namespace, name)
+    }
+
+    /// One AppProject by name.
+    fn project<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Arc<AppProject>>, ObjectsError>>;
 
     /// One ConfigMap by name.
     fn config_map<'a>(
@@ -241,6 +258,14 @@ pub enum ObjectsError {
         /// What was asked for.
         what: String,
         /// Why not.
+        detail: String,
+    },
+    /// It may not be asked for.
+    #[error("cannot read {what}: {detail}")]
+    Forbidden {
+        /// What was asked for.
+        what: String,
+        /// The words of the API server.
         detail: String,
     },
     /// The object is there and is broken.

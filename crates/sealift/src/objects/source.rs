@@ -181,7 +181,13 @@ impl ObjectSource {
         (url, folder, reference): (&str, &str, Option<&str>),
     ) -> anyhow::Result<()> {
         let url = GitUrl::parse(url)?;
-        let remote = remotes::operators_remote(local, &url, &self.argocd_namespace)
+        let lookup = remotes::Lookup {
+            objects: local,
+            github_apps: git.github_apps(),
+            argocd_namespace: &self.argocd_namespace,
+            now: jiff::Timestamp::now(),
+        };
+        let remote = remotes::operators_remote(&lookup, &url)
             .await
             .map_err(|problem| anyhow::anyhow!("{} ({})", problem.detail, problem.reason))?;
         let revision = reference.map(str::parse::<Revision>).transpose()?;

@@ -69,10 +69,28 @@ pub(super) async fn work(context: &Context<'_>, groups: Vec<Group>) -> (Vec<Item
         let pause_ms = rand::rng().random_range(0..=bound_ms);
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
     }
+    forget_refused(context, &groups);
     (
         groups.into_iter().flat_map(|group| group.items).collect(),
         pushes,
     )
+}
+
+/// A token that the server did not take is asked for anew in the next cycle.
+fn forget_refused(context: &Context<'_>, groups: &[Group]) {
+    let Some(apps) = context.git.github_apps() else {
+        return;
+    };
+    let refused = |group: &&Group| {
+        let mut items = group.items.iter();
+        items.any(|item| {
+            let mut causes = item.reasons().iter();
+            causes.any(|cause| cause.reason == Reason::GitUnauthorized.into())
+        })
+    };
+    for group in groups.iter().filter(refused) {
+        apps.forget(&group.remote.credential);
+    }
 }
 
 /// Joins items that name no branch with those that name the one the remote takes for it: two pushes

@@ -61,6 +61,7 @@ pub(super) async fn gather(
             items.push(item);
         }
     }
+    super::project::enforce(context, &mut items, report).await;
     let demands = items.iter().filter_map(|item| {
         let policy = item.rule().verification.as_deref()?;
         Some((policy, item.application.id.namespace.as_str()))
@@ -200,12 +201,13 @@ pub(super) async fn remote_of(
         reason: Reason::UrlUnsupported,
         detail: chain(&error),
     })?;
-    remotes::remote(
-        context.objects.as_ref(),
-        application,
-        url,
-        &context.argocd_namespace,
-    )
-    .await
-    .map(Arc::new)
+    let lookup = remotes::Lookup {
+        objects: context.objects.as_ref(),
+        github_apps: context.git.github_apps(),
+        argocd_namespace: &context.argocd_namespace,
+        now: context.now(),
+    };
+    remotes::remote(&lookup, application, url)
+        .await
+        .map(Arc::new)
 }

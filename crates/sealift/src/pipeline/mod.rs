@@ -2,7 +2,7 @@
 //! same for every source of objects.
 //!
 //! A cycle in order: `gather` reads Applications and settings, with `updaters` for those that
-//! ImageUpdaters select; `survey` asks registries; `branch` works through each Git repository:
+//! ImageUpdaters select and `project` for what AppProjects allow; `survey` asks registries; `branch` works through each Git repository:
 //! `find` reads slots and chooses, `contest` refuses contradictions, `push` judges, admits, edits,
 //! plans, records the intent and pushes. `live` does the same for an Application that is written
 //! itself, on the API server. `settle` comes first: it finds out what became of pushes that a
@@ -17,9 +17,11 @@ mod gather;
 mod item;
 mod live;
 mod message;
+mod project;
 mod push;
 pub mod report;
 mod resolve;
+pub(crate) mod rights;
 mod said;
 mod settle;
 pub(crate) mod survey;
@@ -161,7 +163,10 @@ impl Problem {
     /// Rules refuse; everything else has failed.
     const fn decision(&self) -> Decision {
         match self.reason {
-            Reason::NoPolicy | Reason::SlotContested | Reason::Downgrade => Decision::Refused,
+            Reason::NoPolicy
+            | Reason::SlotContested
+            | Reason::Downgrade
+            | Reason::ProjectForbidden => Decision::Refused,
             _ => Decision::Failed,
         }
     }

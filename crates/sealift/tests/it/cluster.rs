@@ -3,6 +3,8 @@
 use sealift_testkit::git::BareRepository;
 use sealift_testkit::git::http::{GitHttp, GitHttpOptions};
 use sealift_testkit::kube::KubeServer;
+use sealift_testkit::registry::image::{ImageSpec, image};
+use sealift_testkit::registry::scripted::{Auth, ScriptedRegistry};
 use serde_json::json;
 
 use crate::cluster_world::ClusterWorld;
@@ -210,4 +212,59 @@ fn with_the_peers_roles_updates_flow_until_there_are_policies_that_cannot_be_rea
     assert!(ran.stderr.contains("forbid"), "{}", ran.stderr);
     assert_eq!(repository.head("main"), head);
     kube.stop_api();
+}
+
+#[test]
+fn a_login_that_is_revoked_in_the_middle_of_a_cycle_is_read_again() {
+    let Some(cluster) = ClusterWorld::new() else {
+        return;
+    };
+    cluster.allow_repository_credentials();
+    let login = format!("secret:{}/login#creds", cluster.namespace);
+    let repository = shop(&cluster, &[("web.pull-secret", &login)]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let registry = runtime.block_on(ScriptedRegistry::start());
+    for tag in [
+        "1.8.2", "1.8.3", "1.8.4", "1.8.5", "1.8.6", "1.8.7", "1.9.0",
+    ] {
+        let spec = ImageSpec::created("2026-01-01T00:00:00Z".to_owned());
+        registry.put("acme/shop", tag, &image(&spec.annotated("tag", tag)));
+    }
+    registry.set_page(1);
+    registry.set_latency(std::time::Duration::from_millis(400));
+    let conf = format!(
+        "registries:\n- name: test\n  prefix: registry.test\n  api_url: {}\n",
+        registry.url()
+    );
+    std::fs::write(cluster.world.path("registries.conf"), conf).unwrap();
+    let auth = |password: &str| Auth::Basic("bot".to_owned(), password.to_owned());
+    registry.set_auth(auth("old"));
+    cluster.secret("login", &json!({}), &json!({ "creds": "bot:old" }));
+    let child = cluster
+        .command("run")
+        .args(["--once", "--output", "json", "--annotations", "auto"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The old login has been used, and pages are still to come.
+    for _ in 0..600 {
+        if registry.count("/v2/acme/shop/tags/list") >= 3 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    cluster.secret("login", &json!({}), &json!({ "creds": "bot:new" }));
+    registry.set_auth(auth("new"));
+    let before = registry.requests().len();
+    let ran = crate::world::Ran::new(&child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{}\n{:#}", ran.stderr, ran.report);
+    assert!(
+        registry.requests().len() > before,
+        "nothing was asked after it was revoked"
+    );
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(IMAGE, "1.9.0")
+    );
 }

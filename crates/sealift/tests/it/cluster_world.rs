@@ -48,7 +48,15 @@ impl ClusterWorld {
     pub(crate) fn with_roles(kube: &'static KubeServer, roles: impl FnOnce(&str, &str)) -> Self {
         static NAMESPACES: AtomicU32 = AtomicU32::new(0);
         let number = NAMESPACES.fetch_add(1, Ordering::Relaxed);
-        let namespace = format!("argocd-{number}");
+        Self::in_namespace(kube, format!("argocd-{number}"), roles)
+    }
+
+    /// The same in a namespace of this name.
+    pub(crate) fn in_namespace(
+        kube: &'static KubeServer,
+        namespace: String,
+        roles: impl FnOnce(&str, &str),
+    ) -> Self {
         kube.namespace(&namespace);
         let world = World::new();
         let this = Self {
@@ -171,8 +179,8 @@ impl ClusterWorld {
     }
 }
 
-/// Roles that ship, for another namespace than `argocd`.
-fn of(namespace: &str, text: &str) -> String {
+/// Roles that ship or are printed for `argocd`, for another namespace.
+pub(crate) fn of(namespace: &str, text: &str) -> String {
     let here = format!("namespace: {namespace}\n");
     let own = format!("sealift-cluster-policies-{namespace}");
     text.replace("namespace: argocd\n", &here)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -26,6 +26,8 @@ const BODY_BYTES_MAX: usize = 1024 * 1024 * 1024;
 pub struct GitHttpOptions {
     /// The whole value of `Authorization` that opens the door.
     pub authorization: Option<String>,
+    /// Besides, and changing: what another server lets in.
+    pub gate: Option<Gate>,
     /// Whether it speaks TLS, with a certificate of its own authority for `localhost` and
     /// `127.0.0.1`.
     pub tls: bool,
@@ -33,6 +35,29 @@ pub struct GitHttpOptions {
     pub delay: Duration,
     /// Whether it speaks version 0 of the protocol alone.
     pub ignore_version: bool,
+}
+
+/// Who is let in now. Copies share.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<Mutex<Option<(String, Instant)>>>);
+
+impl Gate {
+    /// Lets in who sends this value of `Authorization`, for so long, and nobody else.
+    pub fn admit(&self, authorization: String, life: Duration) {
+        *self.0.lock().expect("gate") = Some((authorization, Instant::now() + life));
+    }
+
+    /// Lets in nobody.
+    pub fn close(&self) {
+        *self.0.lock().expect("gate") = None;
+    }
+
+    fn lets_in(&self, given: Option<&str>) -> bool {
+        let admitted = self.0.lock().expect("gate");
+        admitted
+            .as_ref()
+            .is_some_and(|(wanted, end)| given == Some(wanted) && Instant::now() < *end)
+    }
 }
 
 impl GitHttpOptions {
@@ -212,14 +237,17 @@ async fn answer(State(shared): State<Arc<Shared>>, mut request: Request) -> Resp
         GitFault::ReadOnly if target.contains("git-receive-pack") => return plain(403, &[]),
         _ => {}
     }
-    if let Some(wanted) = &shared.options.authorization {
-        let given = request
-            .headers()
-            .get("authorization")
-            .and_then(|value| value.to_str().ok());
-        if given != Some(wanted) {
-            return plain(401, &[("www-authenticate", "Basic realm=\"git\"")]);
-        }
+    let given = request
+        .headers()
+        .get("authorization")
+        .and_then(|value| value.to_str().ok());
+    let options = &shared.options;
+    let wanted = options.authorization.as_deref();
+    let gate = options.gate.as_ref();
+    if wanted.is_some_and(|wanted| given != Some(wanted))
+        || gate.is_some_and(|gate| !gate.lets_in(given))
+    {
+        return plain(401, &[("www-authenticate", "Basic realm=\"git\"")]);
     }
     if pushes && let Some(hook) = shared.before_push.lock().expect("hook").take() {
         hook();

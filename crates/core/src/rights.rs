@@ -1,0 +1,296 @@
+//! The rights that a configuration needs of the Kubernetes API server, as roles and bindings.
+//!
+//! Here: which rules follow from what is watched, read by name and written. Not here: finding that
+//! out. Kubernetes, "Using RBAC Authorization": a rule can name objects for `get`, `update` and
+//! `patch`; `list` and `watch` cannot be narrowed to a label, and `create` not to a name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+/// Name of the roles, as `deploy/rbac` has it: what is printed narrows what was installed.
+const NAME: &str = "sealift";
+/// Name of the cluster-wide role where namespaces are watched one by one.
+const CLUSTER_POLICIES: &str = "sealift-cluster-policies";
+/// Group of roles.
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+/// Everything that a process does on the API server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Namespaces whose Applications and ImageUpdaters are watched. `None`: all.
+    pub watched: Option<BTreeSet<String>>,
+    /// The operator's namespace, whose policies are always watched.
+    pub home: String,
+    /// Namespaces with Applications that are written themselves (`argocd`).
+    pub patched: BTreeSet<String>,
+    /// AppProjects that are read, as `(namespace, name)`.
+    pub projects: BTreeSet<(String, String)>,
+    /// Secrets that are read, as `(namespace, name)`.
+    pub secrets: BTreeSet<(String, String)>,
+    /// ConfigMaps that are read, as `(namespace, name)`.
+    pub config_maps: BTreeSet<(String, String)>,
+    /// Namespace whose Secrets are listed for repository credentials (`git:repocreds`).
+    pub repository_credentials: Option<String>,
+    /// Namespace and name of the lease.
+    pub lease: Option<(String, String)>,
+}
+
+/// Who gets the rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Namespace of the ServiceAccount.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Rights {
+    /// The roles, each followed by its binding; cluster-wide ones last.
+    #[must_use]
+    pub fn objects(&self, account: &Account) -> Vec<Value> {
+        let mut objects = Vec::new();
+        for (namespace, rules) in self.rules() {
+            objects.extend(pair(Some(&namespace), NAME, &rules, account));
+        }
+        let policies = |plurals| rule("sealift.dev", plurals, &["list", "watch"]);
+        let (name, rules) = match self.watched {
+            Some(_) => {
+                let rules = vec![policies(&["clusterpromotionpolicies"])];
+                (CLUSTER_POLICIES, rules)
+            }
+            None => {
+                let mut rules = watch_rules();
+                rules.push(policies(&[
+                    "promotionpolicies",
+                    "policyexceptions",
+                    "clusterpromotionpolicies",
+                ]));
+                (NAME, rules)
+            }
+        };
+        objects.extend(pair(None, name, &rules, account));
+        objects
+    }
+
+    /// Rules by namespace.
+    fn rules(&self) -> BTreeMap<String, Vec<Value>> {
+        let mut rules: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        let mut add = |namespace: &str, rule: Value| {
+            rules.entry(namespace.to_owned()).or_default().push(rule);
+        };
+        if let Some(watched) = &self.watched {
+            for namespace in watched {
+                watch_rules()
+                    .into_iter()
+                    .for_each(|rule| add(namespace, rule));
+            }
+            let mut with_policies = watched.clone();
+            with_policies.insert(self.home.clone());
+            for namespace in &with_policies {
+                let plurals = ["promotionpolicies", "policyexceptions"];
+                add(namespace, rule("sealift.dev", &plurals, &["list", "watch"]));
+            }
+        }
+        for namespace in &self.patched {
+            let verbs = ["get", "patch"];
+            add(namespace, rule("argoproj.io", &["applications"], &verbs));
+        }
+        for (group, resource, named) in [
+            ("argoproj.io", "appprojects", &self.projects),
+            ("", "secrets", &self.secrets),
+            ("", "configmaps", &self.config_maps),
+        ] {
+            for (namespace, names) in by_namespace(named) {
+                add(namespace, named_rule(group, resource, &names, &["get"]));
+            }
+        }
+        if let Some(namespace) = &self.repository_credentials {
+            add(namespace, rule("", &["secrets"], &["list"]));
+        }
+        if let Some((namespace, name)) = &self.lease {
+            let group = "coordination.k8s.io";
+            add(namespace, rule(group, &["leases"], &["create"]));
+            let verbs = ["get", "update"];
+            add(namespace, named_rule(group, "leases", &[name], &verbs));
+        }
+        rules
+    }
+}
+
+/// What is watched where Applications are.
+fn watch_rules() -> Vec<Value> {
+    let verbs = ["list", "watch"];
+    vec![
+        rule("argoproj.io", &["applications"], &verbs),
+        rule(
+            "argocd-image-updater.argoproj.io",
+            &["imageupdaters"],
+            &verbs,
+        ),
+    ]
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
+    json!({ "apiGroups": [group], "resources": resources, "verbs": verbs })
+}
+
+fn named_rule(group: &str, resource: &str, names: &[&String], verbs: &[&str]) -> Value {
+    json!({ "apiGroups": [group], "resources": [resource], "resourceNames": names,
+            "verbs": verbs })
+}
+
+fn by_namespace(named: &BTreeSet<(String, String)>) -> BTreeMap<&str, Vec<&String>> {
+    let mut all: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for (namespace, name) in named {
+        all.entry(namespace).or_default().push(name);
+    }
+    all
+}
+
+/// A role and its binding; without a namespace, for the whole cluster.
+fn pair(namespace: Option<&str>, name: &str, rules: &[Value], account: &Account) -> [Value; 2] {
+    let prefix = match namespace {
+        Some(_) => "",
+        None => "Cluster",
+    };
+    let mut metadata = json!({ "name": name });
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = json!(namespace);
+    }
+    let (role, api_version) = (format!("{prefix}Role"), format!("{GROUP}/v1"));
+    [
+        json!({ "apiVersion": api_version, "kind": role, "metadata": metadata, "rules": rules }),
+        json!({
+            "apiVersion": api_version,
+            "kind": format!("{prefix}RoleBinding"),
+            "metadata": metadata,
+            "roleRef": { "apiGroup": GROUP, "kind": role, "name": name },
+            "subjects": [{ "kind": "ServiceAccount", "name": account.name,
+                           "namespace": account.namespace }],
+        }),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        Account {
+            namespace: "argocd".to_owned(),
+            name: "sealift".to_owned(),
+        }
+    }
+
+    /// `kind/namespace: group/resource[names] verbs` of every rule.
+    fn lines(rights: &Rights) -> Vec<String> {
+        let mut lines = Vec::new();
+        for object in rights.objects(&account()) {
+            for rule in object["rules"].as_array().into_iter().flatten() {
+                let list = |name: &str| {
+                    let texts = rule[name].as_array().into_iter().flatten();
+                    texts
+                        .filter_map(Value::as_str)
+                        .collect::<Vec<_>>()
+                        .join(",")
+                };
+                lines.push(format!(
+                    "{}/{}: {}[{}] {}",
+                    object["kind"].as_str().unwrap(),
+                    object["metadata"]["namespace"].as_str().unwrap_or("-"),
+                    list("resources"),
+                    list("resourceNames"),
+                    list("verbs")
+                ));
+            }
+        }
+        lines
+    }
+
+    fn names(pairs: &[(&str, &str)]) -> BTreeSet<(String, String)> {
+        let owned = |&(namespace, name): &(&str, &str)| (namespace.to_owned(), name.to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn whoever_only_looks_gets_no_right_to_a_secret_or_to_change_anything() {
+        let rights = Rights {
+            watched: Some(BTreeSet::from(["argocd".to_owned()])),
+            home: "argocd".to_owned(),
+            ..Rights::default()
+        };
+        assert_eq!(
+            lines(&rights),
+            [
+                "Role/argocd: applications[] list,watch",
+                "Role/argocd: imageupdaters[] list,watch",
+                "Role/argocd: promotionpolicies,policyexceptions[] list,watch",
+                "ClusterRole/-: clusterpromotionpolicies[] list,watch",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_demand_is_one_rule_in_its_own_namespace_with_the_names_that_are_known() {
+        let rights = Rights {
+            watched: Some(BTreeSet::from(["team".to_owned()])),
+            home: "argocd".to_owned(),
+            patched: BTreeSet::from(["team".to_owned()]),
+            projects: names(&[("argocd", "default")]),
+            secrets: names(&[("team", "b"), ("team", "a"), ("argocd", "key")]),
+            config_maps: names(&[("argocd", "argocd-tls-certs-cm")]),
+            repository_credentials: Some("argocd".to_owned()),
+            lease: Some(("argocd".to_owned(), "lease".to_owned())),
+        };
+        assert_eq!(
+            lines(&rights),
+            [
+                "Role/argocd: promotionpolicies,policyexceptions[] list,watch",
+                "Role/argocd: appprojects[default] get",
+                "Role/argocd: secrets[key] get",
+                "Role/argocd: configmaps[argocd-tls-certs-cm] get",
+                "Role/argocd: secrets[] list",
+                "Role/argocd: leases[] create",
+                "Role/argocd: leases[lease] get,update",
+                "Role/team: applications[] list,watch",
+                "Role/team: imageupdaters[] list,watch",
+                "Role/team: promotionpolicies,policyexceptions[] list,watch",
+                "Role/team: applications[] get,patch",
+                "Role/team: secrets[a,b] get",
+                "ClusterRole/-: clusterpromotionpolicies[] list,watch",
+            ]
+        );
+    }
+
+    #[test]
+    fn all_namespaces_are_watched_by_a_cluster_role_and_secrets_stay_bound_to_names() {
+        let rights = Rights {
+            home: "argocd".to_owned(),
+            secrets: names(&[("team", "a")]),
+            ..Rights::default()
+        };
+        assert_eq!(
+            lines(&rights),
+            [
+                "Role/team: secrets[a] get",
+                "ClusterRole/-: applications[] list,watch",
+                "ClusterRole/-: imageupdaters[] list,watch",
+                "ClusterRole/-: promotionpolicies,policyexceptions,clusterpromotionpolicies[] \
+                 list,watch",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_role_is_bound_to_the_account() {
+        let objects = Rights::default().objects(&account());
+        assert_eq!(objects.len(), 2);
+        assert_eq!(objects[1]["kind"], "ClusterRoleBinding");
+        assert_eq!(
+            objects[1]["roleRef"]["name"],
+            objects[0]["metadata"]["name"]
+        );
+        assert_eq!(objects[1]["subjects"][0]["name"], "sealift");
+    }
+}

@@ -1,0 +1,236 @@
+//! What ships in `deploy/`, installed on a real API server with the real `kubectl`, and what runs
+//! as its ServiceAccount.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use sealift_testkit::kube::KubeServer;
+use serde_json::{Value, json};
+
+use crate::cluster_world::ClusterWorld;
+use crate::world::{Ran, sealift};
+
+const IMAGE: &str = "registry.test/acme/shop";
+const NAMESPACE: &str = "argocd";
+const NAME: &str = "argocd-image-updater-controller";
+
+fn deploy(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../deploy")
+        .join(name)
+}
+
+/// Applies what `docs/install.md` says, as the administrator.
+fn apply(cluster: &ClusterWorld) -> Output {
+    let kubeconfig = cluster.world.path("admin");
+    std::fs::write(&kubeconfig, cluster.kube.admin_kubeconfig(NAMESPACE)).unwrap();
+    Command::new("kubectl")
+        .env("HOME", cluster.world.path("home"))
+        .arg("--kubeconfig")
+        .arg(&kubeconfig)
+        .args(["apply", "--server-side"])
+        .arg("-f")
+        .arg(deploy("crds"))
+        .arg("-f")
+        .arg(deploy("rbac/namespace.yaml"))
+        .arg("-f")
+        .arg(deploy("manifests"))
+        .output()
+        .unwrap()
+}
+
+/// A cluster with the installation. `None`: there is none, or no `kubectl`, and that is said.
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+fn installed() -> Option<ClusterWorld> {
+    if Command::new("kubectl").arg("help").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "there is no `kubectl`");
+        eprintln!("this test did not run: there is no `kubectl`");
+        return None;
+    }
+    let kube: &'static KubeServer = Box::leak(Box::new(KubeServer::start()?));
+    // The ServiceAccount comes with the manifests; only its token is asked for here.
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount",
+                          "metadata": { "name": NAME, "namespace": NAMESPACE } });
+    let cluster = ClusterWorld::in_namespace(kube, NAMESPACE.to_owned(), |_, _| {
+        kube.apply(&account);
+    });
+    kube.apply(
+        &json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": {
+        "name": NAMESPACE,
+        "labels": { "pod-security.kubernetes.io/enforce": "restricted",
+                    "pod-security.kubernetes.io/warn": "restricted" } } }),
+    );
+    Some(cluster)
+}
+
+/// What the kubelet would set for the container, from the Deployment and the ConfigMap that stand
+/// on the server.
+fn environment(cluster: &ClusterWorld, container: &Value) -> Vec<(String, String)> {
+    let config = cluster
+        .kube
+        .get(&json!({ "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "argocd-image-updater-config", "namespace": NAMESPACE } }));
+    let data = config.unwrap()["data"].clone();
+    let variables = container["env"].as_array().unwrap().iter();
+    variables
+        .filter_map(|variable| {
+            let name = variable["name"].as_str().unwrap().to_owned();
+            let key = variable["valueFrom"]["configMapKeyRef"]["key"].as_str();
+            let field = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str();
+            let value = match (key, field) {
+                (Some(key), _) => data[key].as_str().map(str::to_owned),
+                (None, Some("metadata.namespace")) => Some(NAMESPACE.to_owned()),
+                (None, other) => {
+                    assert_eq!(other, None, "{variable}");
+                    variable["value"].as_str().map(str::to_owned)
+                }
+            };
+            Some((name, value?))
+        })
+        .collect()
+}
+
+fn deployment(cluster: &ClusterWorld) -> Value {
+    let identity = json!({ "apiVersion": "apps/v1", "kind": "Deployment",
+                           "metadata": { "name": NAME, "namespace": NAMESPACE } });
+    cluster.kube.get(&identity).unwrap()
+}
+
+/// The program as the Pod starts it, once: its arguments, its environment, its account, and nothing
+/// that can be written but what stands for `/tmp`.
+fn run_as_the_pod(cluster: &ClusterWorld, more: &[(&str, &str)]) -> Ran {
+    let deployment = deployment(cluster);
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let tmp = cluster.world.path("tmp");
+    std::fs::create_dir_all(&tmp).unwrap();
+    let tmp = tmp.to_str().unwrap();
+    let mut program = sealift();
+    program.current_dir("/").env("TMPDIR", tmp);
+    for (name, value) in environment(cluster, container) {
+        program.env(name, value.replacen("/tmp", tmp, 1));
+    }
+    program.envs(more.iter().copied());
+    let arguments = container["args"].as_array().unwrap().iter();
+    let output = program
+        .args(arguments.map(|one| one.as_str().unwrap()))
+        .args(["--once", "--output", "json", "--kubeconfig"])
+        .arg(cluster.world.path("kubeconfig"))
+        .arg("--registries-conf-path")
+        .arg(cluster.world.path("registries.conf"))
+        .output()
+        .unwrap();
+    Ran::new(&output)
+}
+
+fn application(cluster: &ClusterWorld) -> Value {
+    let prefix = "argocd-image-updater.argoproj.io/";
+    cluster.apply(json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+        "metadata": { "name": "shop", "annotations": {
+            format!("{prefix}image-list"): format!("web={IMAGE}:1.x") } },
+        "spec": { "project": "default", "source": {
+            "repoURL": "https://git.test/r", "path": "shop", "helm": { "parameters": [
+                { "name": "image.tag", "value": "1.8.2" } ] } } },
+        "status": { "sourceType": "Helm", "summary": { "images": [format!("{IMAGE}:1.8.2")] } },
+    }))
+}
+
+#[test]
+fn the_manifests_are_applied_by_kubectl_and_what_runs_as_the_pod_updates() {
+    let Some(cluster) = installed() else { return };
+    let applied = apply(&cluster);
+    let said = String::from_utf8_lossy(&applied.stderr);
+    assert!(applied.status.success(), "{said}");
+    assert!(!said.contains("PodSecurity"), "{said}");
+    cluster.world.images("acme/shop", &["1.8.2", "1.9.0"]);
+    application(&cluster);
+    let ran = run_as_the_pod(&cluster, &[]);
+    assert_eq!(
+        (ran.code, ran.decision("argocd/shop")),
+        (0, ("updated", "newest")),
+        "{}",
+        ran.stderr
+    );
+    let parameters = &cluster.application("shop")["spec"]["source"]["helm"]["parameters"];
+    let tag = json!({ "name": "image.tag", "value": "1.9.0", "forceString": true });
+    assert!(
+        parameters.as_array().unwrap().contains(&tag),
+        "{parameters:#}"
+    );
+    assert!(cluster.world.path("tmp/sealift/lock").is_file());
+
+    // Every key of the ConfigMap that the Deployment reads, with a value that is documented.
+    let all = [
+        ("IMAGE_UPDATER_INTERVAL", "2m0s"),
+        ("IMAGE_UPDATER_LOGFORMAT", "text"),
+        ("ARGOCD_NAMESPACE", NAMESPACE),
+        ("IMAGE_UPDATER_WATCH_NAMESPACES", NAMESPACE),
+        ("MAX_CONCURRENT_APPS", "10"),
+        ("GIT_COMMIT_SIGN_OFF", "false"),
+        ("GIT_COMMIT_SIGNING_METHOD", "openpgp"),
+    ];
+    let ran = run_as_the_pod(&cluster, &all);
+    assert_eq!(
+        (ran.code, ran.decision("argocd/shop").0),
+        (0, "up-to-date"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_pod_of_the_manifests_is_admitted_where_pods_are_restricted_and_a_weaker_one_is_not() {
+    let Some(cluster) = installed() else { return };
+    assert!(apply(&cluster).status.success());
+    let mut spec = deployment(&cluster)["spec"]["template"]["spec"].clone();
+    let pod = |name: &str, spec: &Value| {
+        let pod = json!({ "apiVersion": "v1", "kind": "Pod",
+                          "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec });
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        cluster.kube.request("POST", &path, Some(&pod))
+    };
+    pod("as-shipped", &spec).ok();
+    let security = &spec["containers"][0]["securityContext"];
+    assert_eq!(security["readOnlyRootFilesystem"], true);
+    spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
+    let answer = pod("weaker", &spec);
+    assert_eq!(answer.status, 403, "{answer:?}");
+}
+
+/// What runs with the roles that ship can do its work and nothing else.
+#[test]
+fn the_account_of_the_manifests_can_neither_list_secrets_nor_change_what_is_not_its_own() {
+    let Some(cluster) = installed() else { return };
+    assert!(apply(&cluster).status.success());
+    let kubeconfig = cluster.world.path("kubeconfig");
+    let may = |verb: &str, resource: &str| {
+        let output = Command::new("kubectl")
+            .env("HOME", cluster.world.path("home"))
+            .arg("--kubeconfig")
+            .arg(&kubeconfig)
+            .args(["auth", "can-i", verb, resource, "--namespace", NAMESPACE])
+            .output()
+            .unwrap();
+        output.status.success()
+    };
+    for (verb, resource) in [
+        ("list", "applications.argoproj.io"),
+        ("patch", "applications.argoproj.io"),
+        ("get", "secrets"),
+        ("create", "leases.coordination.k8s.io"),
+    ] {
+        assert!(may(verb, resource), "{verb} {resource}");
+    }
+    for (verb, resource) in [
+        ("list", "secrets"),
+        ("watch", "secrets"),
+        ("update", "secrets"),
+        ("delete", "applications.argoproj.io"),
+        ("update", "leases.coordination.k8s.io"),
+        ("create", "pods"),
+        ("update", "promotionpolicies.sealift.dev"),
+        ("create", "roles.rbac.authorization.k8s.io"),
+    ] {
+        assert!(!may(verb, resource), "{verb} {resource}");
+    }
+}
