@@ -484,7 +484,7 @@ fn commit_settings(options: &GitOptions, mounted: Option<&str>) -> anyhow::Resul
     let named = options.git_commit_message_path.as_deref();
     let template = match &file_or_mounted(named, mounted) {
         Some(path) => {
-            let text = std::fs::read_to_string(&path)
+            let text = std::fs::read_to_string(path)
                 .with_context(|| format!("the template `{}` cannot be read", path.display()))?;
             Template::parse(&text).with_context(|| format!("`{}`", path.display()))?
         }
