@@ -6,10 +6,8 @@
 //!
 //! A verdict cannot be made up:
 //! ```compile_fail,E0451
-//! use sealift_trust::{Verdict, Waiver};
-//! fn forge(waiver: Waiver) -> Verdict {
-//!     Verdict { digest: unimplemented!(), policy: unimplemented!(), clauses: Vec::new(), finding: unimplemented!() }
-//! }
+//! fn any<T>() -> T { loop {} }
+//! let _ = sealift_trust::Verdict { digest: any(), policy: any(), clauses: any(), finding: any() };
 //! ```
 //! Nor can a waiver:
 //! ```compile_fail,E0451
@@ -22,14 +20,14 @@
 //! ```
 //! Nor the policy that a verdict is reached under:
 //! ```compile_fail,E0451
-//! let _ = sealift_trust::Policy { unverified: sealift_trust::Unverified::Allow, governance: unimplemented!(),
-//!                                 rules: Vec::new(), hash: unimplemented!() };
+//! fn any<T>() -> T { loop {} }
+//! let _ = sealift_trust::Policy { unverified: any(), governance: any(), rules: any(), hash: any() };
 //! ```
 //! Nor the right to write:
 //! ```compile_fail,E0451
-//! use sealift_trust::Admitted;
-//! let _ = Admitted { claim: unimplemented!(), value: unimplemented!(), digest: unimplemented!(),
-//!                    policy: unimplemented!(), basis: unimplemented!(), not_after: unimplemented!() };
+//! fn any<T>() -> T { loop {} }
+//! let _ = sealift_trust::Admitted { claim: any(), value: any(), digest: any(), policy: any(),
+//!                                   basis: any(), not_after: any() };
 //! ```
 //! A verdict is used up by admitting:
 //! ```compile_fail,E0382

@@ -6,13 +6,14 @@
 //!
 //! A plan cannot be built by hand:
 //! ```compile_fail,E0451
-//! let _ = sealift_write::Plan { target: unimplemented!(), commits: Vec::new() };
+//! fn any<T>() -> T { loop {} }
+//! let _ = sealift_write::Plan { target: any(), commits: any() };
 //! ```
 //! Nor an edit:
 //! ```compile_fail,E0451
-//! fn forge(path: sealift_core::path::RepoPath) -> sealift_write::Edit {
-//!     sealift_write::Edit { path, before: None, after: unimplemented!(), bytes: Vec::new(), admitted: Vec::new() }
-//! }
+//! fn any<T>() -> T { loop {} }
+//! let _ = sealift_write::Edit { path: any(), before: any(), after: any(), bytes: any(),
+//!                               admitted: any() };
 //! ```
 //! An admission is used up by its edit:
 //! ```compile_fail,E0382

@@ -206,7 +206,10 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         };
         match ended {
             Some(Ok(report)) => log_cycle(&report),
-            Some(Err(error)) => tracing::error!(error = format!("{error:#}"), "the cycle failed"),
+            Some(Err(error)) => {
+                tracing::error!(error = format!("{error:#}"), "the cycle failed");
+                pace.failed(start);
+            }
             None => {}
         }
         tokio::select! {
@@ -272,6 +275,12 @@ impl Pace {
         }
         (self.due, self.began) = (now + self.interval, Some(now));
         Next::Whole
+    }
+
+    /// A cycle that began at `start` failed as a whole. What it was to look at is not known any
+    /// more, so everything is, soon: an edit must not wait for the interval, or for the next edit.
+    fn failed(&mut self, start: Instant) {
+        self.due = self.due.min(start + Duration::from_millis(CHANGE_GAP_MS));
     }
 }
 
@@ -350,6 +359,19 @@ mod tests {
             );
         }
         assert_eq!(pace.next(some(&["argocd/shop"]), after(121)), Next::Whole);
+    }
+
+    #[test]
+    fn an_edit_whose_cycle_failed_is_looked_at_again_soon() {
+        let mut pace = Pace::new(Duration::from_secs(3_600));
+        let start = Instant::now();
+        let after = |secs| start + Duration::from_secs(secs);
+        assert_eq!(pace.next(some(&[]), after(1)), Next::Whole);
+        let edited = pace.next(some(&["argocd/shop"]), after(20));
+        assert!(matches!(edited, Next::Among(_)));
+        pace.failed(after(20));
+        assert_eq!(pace.next(some(&[]), after(21)), Next::Wait);
+        assert_eq!(pace.next(some(&[]), after(31)), Next::Whole);
     }
 
     #[test]

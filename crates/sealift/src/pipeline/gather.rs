@@ -49,8 +49,18 @@ pub(super) async fn gather(
     updaters.close(report);
     if let Some(among) = context.among {
         keep_neighbours(&mut followed, among);
-        // What the others say is not known in this cycle.
+        // What the others say is not known in this cycle, and what is wrong with them was said.
         report.image_updaters.clear();
+        let concerns = |problem: &Reported| {
+            let id = problem.application.as_ref();
+            id.is_some_and(|id| {
+                let same = |one: &Arc<Application>| one.id.to_string() == *id;
+                among.contains(id) || followed.iter().any(same)
+            })
+        };
+        report.cycle.applications = 0;
+        report.problems.retain(concerns);
+        report.notices.retain(concerns);
     }
     let mut items = Vec::new();
     for application in followed {

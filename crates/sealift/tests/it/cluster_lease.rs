@@ -157,6 +157,10 @@ fn an_edit_is_acted_on_with_its_neighbours_alone() {
     cluster.app(&App::helm("shop", &image, &running, &repository));
     cluster.app(&App::helm("beside", &image, &running, &repository));
     cluster.app(&App::helm("far", &image, &running, &elsewhere));
+    let annotations = [("force-update", "perhaps")];
+    let mut broken = App::helm("broken", &image, &running, &elsewhere);
+    broken.annotations = &annotations;
+    cluster.app(&broken);
     let replica = Replica::with_interval(&cluster, "only", "1h");
     let state = world.path("only");
     let cycles = || -> Vec<u64> {
@@ -166,7 +170,7 @@ fn an_edit_is_acted_on_with_its_neighbours_alone() {
             .map(|cycle| cycle["applications"].as_u64().unwrap())
             .collect()
     };
-    wait("the first cycle", || state.exists() && cycles() == [3]);
+    wait("the first cycle", || state.exists() && cycles() == [4]);
     cluster.app(&App::helm("shop", &next, &running, &repository));
     wait("the update", || repository.subjects("main").len() == 2);
     assert_eq!(
@@ -174,6 +178,16 @@ fn an_edit_is_acted_on_with_its_neighbours_alone() {
         values(IMAGE, "2.0.0")
     );
     replica.terminate();
+    let all = events(&state, &[]);
+    let about = all.iter().filter(|event| {
+        let id = event["application"].as_str().unwrap_or_default();
+        event["kind"] == "notice" && id.ends_with("/broken")
+    });
+    assert_eq!(
+        about.count(),
+        1,
+        "what is wrong elsewhere is said by whole cycles alone"
+    );
     // The one that shares its repository was looked at, and the one elsewhere was not.
     let cycles = cycles();
     assert!(cycles[1..].iter().all(|&count| count == 2), "{cycles:?}");
