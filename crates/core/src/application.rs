@@ -10,6 +10,7 @@ mod parse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::branch::BranchRule;
 use crate::credential::CredentialSource;
@@ -110,6 +111,8 @@ pub struct Application {
     pub broken_images: Vec<BrokenImage>,
     /// How commits are cut.
     pub commit_per: CommitPer,
+    /// How often it is looked at, where that is not as often as everything is.
+    pub interval: Option<Duration>,
     /// The settings as written, by name; those of one image begin with its alias.
     pub written: BTreeMap<String, String>,
 }

@@ -414,6 +414,23 @@ pub const TUF_NAME_BYTES_MAX: usize = 255;
 /// Registries whose requests are counted each by name, in hosts: more would be labels without end.
 pub const REGISTRIES_COUNTED_MAX: usize = 500;
 
+// When what is looked at (`sealift`).
+
+/// The shortest interval that an Application may ask for, in seconds: below that a registry is asked
+/// by a loop, and a webhook is what is wanted.
+pub const INTERVAL_SECS_MIN: u64 = 10;
+/// The longest interval that an Application may ask for, in seconds: 30 days.
+pub const INTERVAL_SECS_MAX: u64 = 30 * 24 * 60 * 60;
+/// What is due within this time is looked at together, in milliseconds, so that Applications of one
+/// Git repository share a push.
+pub const DUE_TOGETHER_MS: u64 = 1_000;
+/// The first questions to the repositories of one registry are spread over this time for each
+/// repository, in milliseconds: a hundred a second, five times what a registry without
+/// configuration allows.
+pub const SPREAD_MS_A_REPOSITORY: u64 = 10;
+/// And over no longer than this, in milliseconds.
+pub const SPREAD_MS_MAX: u64 = 5_000;
+
 // Tokens of GitHub Apps (`git`).
 
 /// Seconds before its end that a token is no longer given out: a cycle that begins with it must end

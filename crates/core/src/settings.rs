@@ -215,6 +215,16 @@ pub enum SettingProblem {
         /// For example "`application`, `branch`".
         expected: &'static str,
     },
+    /// Not a span of time, or one that nobody may ask for.
+    #[error("`{value}` is not a duration such as `90s` or `1h30m` from `{min}` to `{max}`")]
+    Interval {
+        /// As written.
+        value: String,
+        /// The shortest.
+        min: String,
+        /// The longest.
+        max: String,
+    },
     /// A value is longer than any object may hold.
     #[error("the value is longer than {0} bytes")]
     TooLong(usize),

@@ -13,6 +13,7 @@ use sealift_core::election::Timing;
 use sealift_core::environment::Namespaces;
 use sealift_core::event::{Body, Cause, Notice};
 use sealift_core::reason::Reason;
+use sealift_core::reference::Canonical;
 use sealift_core::rights::Rights;
 use sealift_core::secret::Secret;
 use sealift_core::template::Template;
@@ -31,6 +32,7 @@ use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
 use crate::metrics::Metrics;
 use crate::objects::source::ObjectSource;
 use crate::objects::{ListedPolicy, Objects};
+use crate::pipeline::read::Kept;
 use crate::pipeline::report::{Problem, Report};
 use crate::pipeline::{self, CommitSettings, Context, Parts, examine};
 use crate::policies::{InForce, Policies, Remark};
@@ -65,6 +67,15 @@ pub enum Mode {
     LookOn,
 }
 
+/// The Applications (`namespace/name`) that a cycle looks at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scope<'a> {
+    /// These, and those that are written to the same files. `None`: all.
+    pub among: Option<&'a BTreeSet<String>>,
+    /// Of all, not these, whose last answers count on.
+    pub not_due: Option<&'a BTreeSet<String>>,
+}
+
 /// The running program.
 pub struct Engine {
     mode: Mode,
@@ -85,6 +96,8 @@ pub struct Engine {
     shadow: Option<Shadow>,
     only: Option<String>,
     thorough: bool,
+    kept: Kept,
+    spread: Option<u64>,
     unsettled: Vec<OpenIntent>,
     _state: StateFolder,
     _temporary: Option<tempfile::TempDir>,
@@ -161,6 +174,8 @@ impl Engine {
             shadow,
             only: None,
             thorough: false,
+            kept: Kept::default(),
+            spread: None,
             unsettled,
             _state: state,
             _temporary: temporary,
@@ -264,17 +279,27 @@ impl Engine {
     /// # Errors
     /// Objects cannot be read at all, or the journal cannot be written.
     pub async fn cycle(&mut self) -> anyhow::Result<Report> {
-        self.cycle_among(None).await
+        self.cycle_on(Scope::default()).await
     }
 
-    /// Runs one cycle on these Applications (`namespace/name`) and their neighbours; `None`: all.
+    /// Spreads the first questions to the repositories of one registry over seconds from now on.
+    pub fn spread_out(&mut self) {
+        self.spread = Some(rand::random());
+    }
+
+    /// The Applications that use an image repository, as the cycles so far know them.
+    pub fn users(&self, repository: &Canonical) -> BTreeSet<String> {
+        let index = self.kept.index();
+        let users = index.users(repository);
+        users.map(|slot| slot.application.to_string()).collect()
+    }
+
+    /// Runs one cycle on a part of the Applications.
     ///
     /// # Errors
     /// As [`Self::cycle`].
-    pub async fn cycle_among(
-        &mut self,
-        among: Option<&BTreeSet<String>>,
-    ) -> anyhow::Result<Report> {
+    pub async fn cycle_on(&mut self, scope: Scope<'_>) -> anyhow::Result<Report> {
+        let Scope { among, not_due } = scope;
         let objects = self.source.read(&self.git).await?;
         let now = Timestamp::now();
         let policies = objects.policies().await?;
@@ -283,6 +308,7 @@ impl Engine {
         let unsettled = std::mem::take(&mut self.unsettled);
         let mut parts = self.parts(Arc::clone(&objects), in_force);
         parts.among = among;
+        parts.not_due = not_due;
         let context = Context::new(parts, unsettled);
         let report = pipeline::cycle(&context).await;
         self.unsettled = context.into_unsettled();
@@ -375,6 +401,9 @@ impl Engine {
             leader: self.leader.clone(),
             only: self.only.as_deref(),
             among: None,
+            not_due: None,
+            kept: &self.kept,
+            spread: self.spread,
             thorough: self.thorough,
         }
     }

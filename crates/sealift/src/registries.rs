@@ -49,6 +49,11 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// The registry, without what it is asked for.
+    pub(crate) fn registry_id(&self) -> String {
+        self.registry.api_url().to_string()
+    }
+
     /// The repository as a place where evidence may hang.
     pub(crate) fn evidence(&self) -> EvidenceSource {
         EvidenceSource {

@@ -73,6 +73,7 @@ impl Parser<'_> {
             source_images: SourceImages::of(source, slots),
             running: running(self.manifest),
             commit_per: settings.own.commit_per.unwrap_or_default(),
+            interval: settings.own.interval,
             written: written_settings,
             id: self.id,
             origin: self.origin,

@@ -1,8 +1,8 @@
 //! What an Application is followed by, from the object that selects it: spec, reference and image,
 //! each field by itself, each with the place it was written at.
 //!
-//! Where the reference says `useAnnotations` the annotations count alone, but for the signatures:
-//! those that the spec demands hold there, too. Our own settings are annotations under
+//! Where the reference says `useAnnotations` the annotations count alone, but for the signatures
+//! that the spec demands and for the object's interval: those hold there, too. Our own settings are annotations under
 //! `sealift.dev/`, of the object and of the Application; those of the Application win.
 
 use std::sync::Arc;
@@ -55,6 +55,9 @@ impl ImageUpdater {
         let annotated = annotated.ok_or_else(missing)?;
         notices.extend(annotated.notices);
         let mut settings = annotated.settings?;
+        if settings.own.interval.is_none() {
+            settings.own.interval = own::read_interval(&self.label(), &self.annotations)?;
+        }
         let verification = self.verification(rule, None);
         for image in &mut settings.images {
             image.verification.clone_from(&verification);

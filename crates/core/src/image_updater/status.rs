@@ -207,6 +207,15 @@ impl ImageOutcome {
         }
     }
 
+    /// The same in a later cycle that did not look again: what was updated is no update of that one.
+    #[must_use]
+    pub fn carried(self) -> Self {
+        Self {
+            updated: None,
+            ..self
+        }
+    }
+
     /// What changed, where something did.
     #[must_use]
     pub fn change(&self) -> Option<Change<'_>> {

@@ -41,6 +41,7 @@ pub(crate) const OWN_APPLICATION: &[&str] = &[
     "extract",
     "allow-downgrade",
     "commit-per",
+    "interval",
 ];
 
 /// Our own keys behind `<alias>.`.

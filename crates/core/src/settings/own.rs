@@ -7,14 +7,18 @@
 //! | `allow-downgrade`, `<alias>.allow-downgrade` | `true`, `false` | a lower tag than Git holds may be written |
 //! | `<alias>.helm.image-digest` | a key of Helm values | takes the digest by itself |
 //! | `commit-per` | `application`, `branch` | one commit each; `application` is the default |
+//! | `interval` | `90s`, `1h30m` | how often it is looked at, in place of `--interval` |
 //!
 //! A setting of an alias replaces the one of the Application.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::keys::{OWN_APPLICATION, OWN_IMAGE, OWN_PREFIX, Subject, subject};
 use super::{SettingError, SettingProblem, Written, annotations, shown};
 use crate::extract::Extract;
+use crate::go_syntax;
+use crate::limits::{INTERVAL_SECS_MAX, INTERVAL_SECS_MIN};
 use crate::strategy::Strategy;
 
 /// What is set, for the Application or for one image.
@@ -30,6 +34,8 @@ pub struct OwnSettings {
     pub helm_digest: Option<Written<String>>,
     /// How commits are cut. Applications only.
     pub commit_per: Option<CommitPer>,
+    /// Time from one look to the next. Applications only.
+    pub interval: Option<Duration>,
 }
 
 /// How many commits a push has.
@@ -64,6 +70,7 @@ impl OwnSettings {
                 .or(below.helm_digest.as_ref())
                 .cloned(),
             commit_per: self.commit_per.or(below.commit_per),
+            interval: self.interval.or(below.interval),
         }
     }
 }
@@ -137,7 +144,35 @@ fn set(
                 _ => return Err(one_of("`application`, `branch`")),
             });
         }
+        "interval" => settings.interval = Some(interval(value)?),
         _ => return Err(SettingProblem::UnknownOwn { nearest: None }),
     }
     Ok(())
+}
+
+/// The interval alone, of an object whose other settings do not count.
+///
+/// # Errors
+/// It is none, or one outside the bounds.
+pub(crate) fn read_interval(
+    object: &str,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Option<Duration>, SettingError> {
+    let annotation = format!("{OWN_PREFIX}interval");
+    let value = annotations.get(&annotation);
+    let read = value.map(|value| interval(value)).transpose();
+    read.map_err(|problem| annotations::error(object, &annotation, problem))
+}
+
+/// A span of time as Go writes it, with its unit, within our bounds.
+fn interval(text: &str) -> Result<Duration, SettingProblem> {
+    let nanoseconds = go_syntax::duration_ns(text).and_then(|ns| u64::try_from(ns).ok());
+    let span = nanoseconds.map(Duration::from_nanos);
+    let bounds = Duration::from_secs(INTERVAL_SECS_MIN)..=Duration::from_secs(INTERVAL_SECS_MAX);
+    let span = span.filter(|span| bounds.contains(span));
+    span.ok_or_else(|| SettingProblem::Interval {
+        value: shown(text),
+        min: go_syntax::duration_text(*bounds.start()),
+        max: go_syntax::duration_text(*bounds.end()),
+    })
 }

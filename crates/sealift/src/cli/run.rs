@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift_core::environment::{self, go_bool};
-use sealift_core::limits::{CHANGE_GAP_MS, CHANGE_PAUSE_MS, EDIT_GAP_MS};
+use sealift_core::limits::{CHANGE_PAUSE_MS, EDIT_GAP_MS};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -17,10 +17,11 @@ use super::options::{
 use super::peer::PeerOptions;
 use crate::cluster::Edits;
 use crate::cluster::lease::Candidacy;
-use crate::engine::{Engine, Mode, Options};
+use crate::engine::{Engine, Mode, Options, Scope};
 use crate::exit::Exit;
 use crate::output::{ignore_closed_pipe, json_document};
 use crate::pipeline::report::Report;
+use crate::schedule::{Next, Schedule};
 use crate::{render, serve};
 
 /// Arguments of `run`.
@@ -179,7 +180,8 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
     if !arguments.peer.warms_up() {
         engine.metrics.set_ready();
     }
-    let mut pace = Pace::new(arguments.paced(edits.is_some()));
+    engine.spread_out();
+    let mut schedule = Schedule::new(arguments.paced(edits.is_some()));
     while !*asked.borrow() {
         if let Some(leader) = leader.as_ref().filter(|leader| !leader.leads()) {
             // Whoever waits for its turn is as ready as it can be.
@@ -199,21 +201,9 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
             .map_or(Some(BTreeSet::new()), |all| all.take_edited());
         // A push that has begun is seen to its end: a cycle is not cut in the middle, it is bounded
         // by its deadlines.
-        let ended = match pace.next(edited, start) {
-            Next::Wait => None,
-            Next::Whole => Some(engine.cycle().await),
-            Next::Among(edited) => Some(engine.cycle_among(Some(&edited)).await),
-        };
-        match ended {
-            Some(Ok(report)) => log_cycle(&report),
-            Some(Err(error)) => {
-                tracing::error!(error = format!("{error:#}"), "the cycle failed");
-                pace.failed(start);
-            }
-            None => {}
-        }
+        cycle(&mut engine, &mut schedule, edited, start).await;
         tokio::select! {
-            () = tokio::time::sleep_until(pace.due) => {}
+            () = tokio::time::sleep_until(schedule.due()) => {}
             () = edited_again(edits.as_mut(), start) => {}
             _ = asked.wait_for(|stop| *stop) => {}
         }
@@ -229,58 +219,28 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-/// When cycles begin: whole ones by the interval, counted from their starts, and others by edits.
-struct Pace {
-    interval: Duration,
-    /// When everything is looked at next.
-    due: Instant,
-    /// When that began last.
-    began: Option<Instant>,
-}
-
-/// What to do now.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    /// A cycle on everything.
-    Whole,
-    /// A cycle on these Applications.
-    Among(BTreeSet<String>),
-    /// Nothing yet.
-    Wait,
-}
-
-impl Pace {
-    fn new(interval: Duration) -> Self {
-        Self {
-            interval,
-            due: Instant::now(),
-            began: None,
+/// Does what is due at `start`.
+async fn cycle(
+    engine: &mut Engine,
+    schedule: &mut Schedule,
+    edited: Option<BTreeSet<String>>,
+    start: Instant,
+) {
+    let next = schedule.next(edited, start);
+    let (among, not_due) = match &next {
+        Next::Wait => return,
+        Next::Whole(not_due) => (None, Some(not_due)),
+        Next::Among(among) => (Some(among), None),
+    };
+    match engine.cycle_on(Scope { among, not_due }).await {
+        Ok(report) => {
+            log_cycle(&report);
+            schedule.ended(start, among, &report.paced);
         }
-    }
-
-    /// `edited`: the Applications that were edited; `None`: more than Applications.
-    fn next(&mut self, edited: Option<BTreeSet<String>>, now: Instant) -> Next {
-        if now < self.due {
-            let gap = Duration::from_millis(CHANGE_GAP_MS);
-            let allowed = self.began.map_or(now, |began| began + gap);
-            match edited {
-                Some(edited) if edited.is_empty() => return Next::Wait,
-                Some(edited) => return Next::Among(edited),
-                None if now < allowed => {
-                    self.due = self.due.min(allowed);
-                    return Next::Wait;
-                }
-                None => {}
-            }
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the cycle failed");
+            schedule.failed(start);
         }
-        (self.due, self.began) = (now + self.interval, Some(now));
-        Next::Whole
-    }
-
-    /// A cycle that began at `start` failed as a whole. What it was to look at is not known any
-    /// more, so everything is, soon: an edit must not wait for the interval, or for the next edit.
-    fn failed(&mut self, start: Instant) {
-        self.due = self.due.min(start + Duration::from_millis(CHANGE_GAP_MS));
     }
 }
 
@@ -332,57 +292,5 @@ async fn signal() -> &'static str {
     tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn some(names: &[&str]) -> Option<BTreeSet<String>> {
-        Some(names.iter().map(|&name| name.to_owned()).collect())
-    }
-
-    #[test]
-    fn edits_of_applications_do_not_wait_and_do_not_put_off_the_whole() {
-        let mut pace = Pace::new(Duration::from_secs(120));
-        let start = Instant::now();
-        let after = |secs| start + Duration::from_secs(secs);
-        assert_eq!(pace.next(some(&[]), after(1)), Next::Whole);
-        assert_eq!(pace.next(some(&[]), after(2)), Next::Wait);
-        for secs in [3, 4, 119] {
-            let edited = pace.next(some(&["argocd/shop"]), after(secs));
-            assert_eq!(
-                edited,
-                Next::Among(some(&["argocd/shop"]).unwrap()),
-                "{secs}"
-            );
-        }
-        assert_eq!(pace.next(some(&["argocd/shop"]), after(121)), Next::Whole);
-    }
-
-    #[test]
-    fn an_edit_whose_cycle_failed_is_looked_at_again_soon() {
-        let mut pace = Pace::new(Duration::from_secs(3_600));
-        let start = Instant::now();
-        let after = |secs| start + Duration::from_secs(secs);
-        assert_eq!(pace.next(some(&[]), after(1)), Next::Whole);
-        let edited = pace.next(some(&["argocd/shop"]), after(20));
-        assert!(matches!(edited, Next::Among(_)));
-        pace.failed(after(20));
-        assert_eq!(pace.next(some(&[]), after(21)), Next::Wait);
-        assert_eq!(pace.next(some(&[]), after(31)), Next::Whole);
-    }
-
-    #[test]
-    fn what_concerns_everything_waits_for_its_turn_and_is_not_forgotten() {
-        let mut pace = Pace::new(Duration::from_secs(120));
-        let start = Instant::now();
-        let after = |secs| start + Duration::from_secs(secs);
-        assert_eq!(pace.next(None, after(1)), Next::Whole);
-        assert_eq!(pace.next(None, after(3)), Next::Wait);
-        assert_eq!(pace.next(some(&[]), after(5)), Next::Wait);
-        assert_eq!(pace.next(some(&[]), after(11)), Next::Whole);
-        assert_eq!(pace.next(None, after(60)), Next::Whole);
     }
 }

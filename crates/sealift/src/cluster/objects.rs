@@ -20,7 +20,7 @@ use sealift_write::SpecPatch;
 use serde_json::Value;
 
 use super::read::{Content, Watched};
-use super::watch::Watch;
+use super::watch::{Key, Watch, WatchError};
 use super::{Cluster, REQUEST_TIMEOUT};
 use crate::objects::{
     Applications, Listed, ListedPolicy, ListedUpdater, LiveApplications, ObjectProblem, Objects,
@@ -156,10 +156,15 @@ impl ClusterObjects {
         }
     }
 
-    fn applications(&self) -> Result<Applications, ObjectsError> {
+    /// All, or those of these names.
+    fn applications(&self, names: Option<&BTreeSet<Key>>) -> Result<Applications, ObjectsError> {
         let mut applications = Applications::default();
         for watch in &self.cluster.applications {
-            for ((namespace, name), object) in known(watch)? {
+            let objects = match names {
+                None => watch.list(),
+                Some(names) => watch.some(names),
+            };
+            for ((namespace, name), object) in unless_unknown(watch, objects)? {
                 let full_name = format!("{namespace}/{name}");
                 let origin = Origin::Cluster { namespace, name };
                 match object.content {
@@ -214,7 +219,14 @@ impl ClusterObjects {
 type KnownObjects<T> = Vec<((String, String), Watched<T>)>;
 
 fn known<T: Content>(watch: &Watch<T>) -> Result<KnownObjects<T>, ObjectsError> {
-    watch.list().map_err(|error| ObjectsError::Unavailable {
+    unless_unknown(watch, watch.list())
+}
+
+fn unless_unknown<T: Content>(
+    watch: &Watch<T>,
+    objects: Result<KnownObjects<T>, WatchError>,
+) -> Result<KnownObjects<T>, ObjectsError> {
+    objects.map_err(|error| ObjectsError::Unavailable {
         what: watch.name(),
         detail: error.to_string(),
     })
@@ -234,7 +246,19 @@ fn typed(watch: &Watch<Value>, object: Arc<Value>) -> Value {
 
 impl Objects for ClusterObjects {
     fn take_applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>> {
-        Box::pin(std::future::ready(self.applications()))
+        Box::pin(std::future::ready(self.applications(None)))
+    }
+
+    fn some_applications<'a>(
+        &'a self,
+        names: &'a BTreeSet<String>,
+    ) -> BoxFuture<'a, Result<Option<Applications>, ObjectsError>> {
+        let key = |name: &String| {
+            let (namespace, name) = name.split_once('/')?;
+            Some((namespace.to_owned(), name.to_owned()))
+        };
+        let keys: BTreeSet<Key> = names.iter().filter_map(key).collect();
+        Box::pin(std::future::ready(self.applications(Some(&keys)).map(Some)))
     }
 
     fn secret<'a>(

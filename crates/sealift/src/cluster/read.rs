@@ -1,6 +1,7 @@
 //! From what the API server sends to what is kept: the few fields that matter, and never
 //! `managedFields`.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use kube::Resource;
 use kube::api::ObjectMeta;
 use kube::core::{ApiResource, DynamicResourceScope};
 use sealift_core::manifest::{ApplicationManifest, ManifestError};
+use sealift_core::settings::OWN_PREFIX;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -54,8 +56,19 @@ impl Content for Value {
 
     fn decides_otherwise(&self, before: &Self) -> bool {
         let labels = |one: &Self| one.pointer("/metadata/labels").cloned();
-        self.get("spec") != before.get("spec") || labels(self) != labels(before)
+        self.get("spec") != before.get("spec")
+            || labels(self) != labels(before)
+            || own_annotations(self) != own_annotations(before)
     }
+}
+
+/// The annotations of an object that are settings of ours.
+fn own_annotations(object: &Value) -> BTreeMap<&String, &Value> {
+    let annotations = object.pointer("/metadata/annotations");
+    let annotations = annotations.and_then(Value::as_object).into_iter().flatten();
+    annotations
+        .filter(|(key, _)| key.starts_with(OWN_PREFIX))
+        .collect()
 }
 
 /// One object of a watch.
@@ -152,6 +165,15 @@ impl<T: Content> Resource for Watched<T> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn our_own_annotations_on_an_image_updater_are_settings_and_other_ones_are_not() {
+        let with = |key: &str| json!({ "metadata": { "annotations": { key: "1m" } }, "spec": {} });
+        let plain = json!({ "spec": {} });
+        assert!(with("sealift.dev/interval").decides_otherwise(&plain));
+        assert!(plain.decides_otherwise(&with("sealift.dev/interval")));
+        assert!(!with("example.com/seen").decides_otherwise(&plain));
+    }
 
     #[test]
     fn a_broken_object_is_kept_with_its_fault_and_managed_fields_are_dropped() {

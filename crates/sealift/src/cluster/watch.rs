@@ -190,6 +190,25 @@ impl<T: Content> Watch<T> {
     /// # Errors
     /// [`WatchError`]: they are not known, or no longer.
     pub fn list(&self) -> Result<Vec<(Key, Watched<T>)>, WatchError> {
+        let state = self.known()?;
+        let objects = state.objects.iter();
+        Ok(objects
+            .map(|(key, one)| (key.clone(), one.clone()))
+            .collect())
+    }
+
+    /// Those of `keys` that exist.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub fn some(&self, keys: &BTreeSet<Key>) -> Result<Vec<(Key, Watched<T>)>, WatchError> {
+        let state = self.known()?;
+        let one = |key: &Key| Some((key.clone(), state.objects.get(key)?.clone()));
+        Ok(keys.iter().filter_map(one).collect())
+    }
+
+    /// The state, where objects are known.
+    fn known(&self) -> Result<MutexGuard<'_, State<T>>, WatchError> {
         let state = lock(&self.state);
         if let Some((trouble, since)) = &state.trouble {
             let silent = matches!(trouble, WatchError::Silent { .. });
@@ -202,10 +221,7 @@ impl<T: Content> Watch<T> {
             let detail = "it has not answered yet".to_owned();
             return Err(WatchError::Silent { detail });
         }
-        let objects = state.objects.iter();
-        Ok(objects
-            .map(|(key, one)| (key.clone(), one.clone()))
-            .collect())
+        Ok(state)
     }
 
     /// What identifies one object. `None`: it is not known.

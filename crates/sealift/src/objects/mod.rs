@@ -8,6 +8,7 @@ pub mod files;
 pub mod policies;
 pub mod source;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,6 +29,16 @@ pub trait Objects: Send + Sync {
     /// Every Application, ordered by namespace and name, and what could not be read. A cycle asks
     /// once: a source that holds them for this cycle alone gives them away.
     fn take_applications(&self) -> BoxFuture<'_, Result<Applications, ObjectsError>>;
+
+    /// These Applications (`namespace/name`) alone, and what of them could not be read. `None`: this
+    /// source reads all of them anyway.
+    fn some_applications<'a>(
+        &'a self,
+        names: &'a BTreeSet<String>,
+    ) -> BoxFuture<'a, Result<Option<Applications>, ObjectsError>> {
+        let _ = names;
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// One Secret by name.
     fn secret<'a>(

@@ -1,11 +1,11 @@
 //! From objects to items, and from items to the Git repositories that they are written to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sealift_core::application::{self, Application};
-use sealift_core::event::{Body, Cause, Decision, Notice};
+use sealift_core::application::Application;
+use sealift_core::event::{Body, Decision, Notice};
 use sealift_core::reason::Reason;
 use sealift_core::settings::Method;
 use sealift_git::{BranchName, GitUrl, Remote};
@@ -13,8 +13,7 @@ use sealift_git::{BranchName, GitUrl, Remote};
 use super::branch::Group;
 use super::item::Item;
 use super::report::{Problem as Reported, Report};
-use super::updaters::Updaters;
-use super::{Context, Problem, chain};
+use super::{Context, Problem, chain, read};
 use crate::remotes;
 
 /// Reads every Application and its settings. What cannot be read is in the report, and the others
@@ -24,44 +23,8 @@ pub(super) async fn gather(
     report: &mut Report,
     now: Timestamp,
 ) -> anyhow::Result<Vec<Item>> {
-    let applications = context.objects.take_applications().await?;
-    for problem in &applications.problems {
-        report.problems.push(Reported {
-            subject: problem.origin.to_string(),
-            application: None,
-            cause: Cause::new(problem.reason(), problem.problem.to_string()),
-        });
-    }
-    let mut updaters = Updaters::read(context, report).await?;
-    let parsing = parsing(context);
-    let mut followed = Vec::new();
-    for listed in applications.listed {
-        let metadata = &listed.manifest.metadata;
-        let id = format!("{}/{}", metadata.namespace, metadata.name);
-        if context
-            .only
-            .is_some_and(|only| only != id && only != metadata.name)
-        {
-            continue;
-        }
-        followed.extend(updaters.parse(&listed, &parsing, report));
-    }
-    updaters.close(report);
-    if let Some(among) = context.among {
-        keep_neighbours(&mut followed, among);
-        // What the others say is not known in this cycle, and what is wrong with them was said.
-        report.image_updaters.clear();
-        let concerns = |problem: &Reported| {
-            let id = problem.application.as_ref();
-            id.is_some_and(|id| {
-                let same = |one: &Arc<Application>| one.id.to_string() == *id;
-                among.contains(id) || followed.iter().any(same)
-            })
-        };
-        report.cycle.applications = 0;
-        report.problems.retain(concerns);
-        report.notices.retain(concerns);
-    }
+    let mut followed = read::read(context, report).await?;
+    read::leave_out(context, &mut followed, report);
     let mut items = Vec::new();
     for application in followed {
         report.cycle.applications += 1;
@@ -93,28 +56,6 @@ pub(super) async fn gather(
         }))?;
     }
     Ok(items)
-}
-
-/// Keeps the named Applications and those that are written to the same repositories.
-fn keep_neighbours(followed: &mut Vec<Arc<Application>>, named: &BTreeSet<String>) {
-    let canonical = |application: &Application| match GitUrl::parse(&application.repository) {
-        Ok(url) => url.canonical(),
-        Err(_) => application.repository.clone(),
-    };
-    let is_named = |application: &Application| named.contains(&application.id.to_string());
-    let touched: BTreeSet<String> = followed
-        .iter()
-        .filter(|one| is_named(one))
-        .map(|one| canonical(one))
-        .collect();
-    followed.retain(|one| is_named(one) || touched.contains(&canonical(one)));
-}
-
-fn parsing(context: &Context<'_>) -> application::Context {
-    application::Context {
-        argocd_namespace: context.argocd_namespace.clone(),
-        own_platform: crate::platform::own(),
-    }
 }
 
 /// Refuses what this version cannot do, before anything is asked.

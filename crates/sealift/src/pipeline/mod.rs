@@ -19,6 +19,7 @@ mod live;
 mod message;
 mod project;
 mod push;
+pub mod read;
 pub mod report;
 mod resolve;
 pub(crate) mod rights;
@@ -53,6 +54,7 @@ use crate::policies::{InForce, Policies};
 use crate::progress::Progress;
 use crate::registries::Registries;
 use item::Item;
+use read::Kept;
 use report::{Entry, Push, Report};
 use resolve::Resolver;
 
@@ -108,9 +110,15 @@ pub struct Parts<'a> {
     pub leader: Option<Leader>,
     /// Look at this Application only.
     pub only: Option<&'a str>,
-    /// Look at these Applications (`namespace/name`) and at those that share a Git repository with
-    /// them, which may want something else of the same place.
+    /// Look at these Applications (`namespace/name`) and at those that are written to the same
+    /// files, which may want something else of the same place.
     pub among: Option<&'a BTreeSet<String>>,
+    /// Leave these Applications out, whose last answers count on.
+    pub not_due: Option<&'a BTreeSet<String>>,
+    /// What is kept of Applications from cycle to cycle.
+    pub kept: &'a Kept,
+    /// Spreads the first questions to repositories of one registry; random. None: nothing waits.
+    pub spread: Option<u64>,
     /// Look in Git even where what runs is the winner, and at what no update needs.
     pub thorough: bool,
 }
@@ -300,7 +308,7 @@ fn finish(
         if let Some(metrics) = context.metrics {
             metrics.considered(&considered);
         }
-        report.note_image(&item, &considered);
+        report.note_image(&item, &considered, context.kept);
         if !item.is_recorded() {
             context.record(&Body::Considered(Box::new(considered)))?;
         }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sealift_core::application::Application;
 use sealift_core::event::{Cause, Considered, Cycle, Decision, MaskedUrl, PushResult};
 use sealift_core::image_updater::ImageUpdaterId;
 use sealift_core::image_updater::status::{self, ImageOutcome, ImageUpdaterStatus};
@@ -12,6 +13,8 @@ use sealift_core::select::Ranking;
 use serde::Serialize;
 
 use super::item::Item;
+use super::read::Kept;
+use crate::schedule::Paced;
 use crate::shadow::Difference;
 
 /// Everything a cycle has to say.
@@ -34,6 +37,15 @@ pub struct Report {
     /// Where in `image_updaters` each stands.
     #[serde(skip)]
     updater_places: BTreeMap<ImageUpdaterId, usize>,
+    /// Applications with an interval of their own.
+    #[serde(skip)]
+    pub paced: BTreeMap<String, Paced>,
+    /// Applications that were parsed.
+    #[serde(skip)]
+    pub parsed: u64,
+    /// Images that were left out because they are not due.
+    #[serde(skip)]
+    carried: u64,
     /// The closing numbers.
     pub cycle: Cycle,
 }
@@ -174,7 +186,7 @@ impl Report {
     }
 
     /// Adds the decision about an image to the ImageUpdater that asked for it.
-    pub(super) fn note_image(&mut self, item: &Item, considered: &Considered) {
+    pub(super) fn note_image(&mut self, item: &Item, considered: &Considered, kept: &Kept) {
         let Some(id) = item.application.origin.image_updater() else {
             return;
         };
@@ -183,9 +195,24 @@ impl Report {
             .first()
             .and_then(|cause| cause.reason.known());
         let incomplete = status::is_incomplete(considered.decision, first);
+        let outcome = ImageOutcome::of(considered, incomplete);
+        kept.note(item, &outcome);
         if let Some(updater) = self.updater_mut(id) {
-            let outcome = ImageOutcome::of(considered, incomplete);
             updater.cycle.images.push(outcome);
+        }
+    }
+
+    /// Counts an Application that is not due, with what was decided about it last.
+    pub(super) fn carry(
+        &mut self,
+        id: Option<&ImageUpdaterId>,
+        application: &Application,
+        outcomes: &[ImageOutcome],
+    ) {
+        self.cycle.applications += 1;
+        self.carried += application.images.len() as u64;
+        if let Some(updater) = id.and_then(|id| self.updater_mut(id)) {
+            updater.cycle.images.extend_from_slice(outcomes);
         }
     }
 
@@ -202,12 +229,12 @@ impl Report {
             .iter()
             .filter(|entry| entry.is_incomplete())
             .count();
-        self.cycle.skipped = count(Decision::Skipped);
+        self.cycle.skipped = count(Decision::Skipped) + self.carried;
         self.cycle.updated = count(Decision::Updated) + count(Decision::WouldUpdate);
         self.cycle.refused = count(Decision::Refused) - incomplete as u64;
         self.cycle.incomplete = incomplete as u64;
         self.cycle.errors = count(Decision::Failed) + self.problems.len() as u64;
-        self.cycle.considered = self.considered.len() as u64;
+        self.cycle.considered = self.considered.len() as u64 + self.carried;
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
@@ -19,10 +20,12 @@ use sealift_core::platform::Platform;
 use sealift_core::reason::Reason;
 use sealift_core::select::{Candidates, Metadata, Ranking, Selection, rank};
 use sealift_registry::{Freshness, RegistryError};
+use tokio::time::Instant;
 
 use super::Context;
 use super::item::Item;
 use crate::registries::Source;
+use crate::schedule::spread;
 
 /// A listing with its summary, made once.
 pub(super) struct Listing {
@@ -72,8 +75,13 @@ pub(super) async fn survey(context: &Context<'_>, items: &mut [Item], now: Times
         }
     }
     context.progress.phase("asking registries", wanted.len());
-    let asked = wanted.into_iter().map(|((_, followed), (source, users))| {
-        tokio::spawn(async move { ask(source, followed.as_deref(), users, now).await })
+    let start = Instant::now();
+    let asked = in_turn(context.spread, wanted).into_iter();
+    let asked = asked.map(|(wait, followed, source, users)| {
+        tokio::spawn(async move {
+            tokio::time::sleep_until(start + wait).await;
+            ask(source, followed.as_deref(), users, now).await
+        })
     });
     let mut answers = stream::iter(asked).buffer_unordered(REGISTRY_TASKS_MAX);
     while let Some(answer) = answers.next().await {
@@ -91,6 +99,25 @@ pub(super) async fn survey(context: &Context<'_>, items: &mut [Item], now: Times
         }
     }
     decide_unanswered(items);
+}
+
+/// One question: how long it waits, the followed tag, whom it goes to, and who uses the answer.
+type Turn = (Duration, Option<Box<str>>, Source, Users);
+
+/// The questions in the order of their turns. Without a `seed` none waits.
+fn in_turn(seed: Option<u64>, wanted: BTreeMap<ListingKey, (Source, Users)>) -> Vec<Turn> {
+    let mut repositories: BTreeMap<String, usize> = BTreeMap::new();
+    for (source, _) in wanted.values() {
+        *repositories.entry(source.registry_id()).or_default() += 1;
+    }
+    let turn = |((id, followed), (source, users)): (ListingKey, (Source, Users))| {
+        let beside = repositories.get(&source.registry_id()).copied();
+        let wait = seed.map(|seed| spread(seed, &id, beside.unwrap_or_default()));
+        (wait.unwrap_or_default(), followed, source, users)
+    };
+    let mut turns: Vec<Turn> = wanted.into_iter().map(turn).collect();
+    turns.sort_by_key(|(wait, ..)| *wait);
+    turns
 }
 
 /// A task that broke down answers nobody: its items must not end as if there were nothing to do.

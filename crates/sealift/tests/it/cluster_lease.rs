@@ -13,14 +13,14 @@ use sealift_testkit::kube::KubeServer;
 use serde_json::{Value, json};
 
 use crate::cluster_world::{AUTO, ClusterWorld};
-use crate::world::{App, events, values};
+use crate::world::{App, values};
 
 const IMAGE: &str = "registry.test/acme/shop";
 /// No claim about speed: how long a test waits before it calls something broken.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[track_caller]
-fn wait(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "{what} does not come");
@@ -29,14 +29,14 @@ fn wait(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A replica; killed when dropped.
-struct Replica(Child);
+pub(crate) struct Replica(Child);
 
 impl Replica {
     fn start(cluster: &ClusterWorld, name: &str) -> Self {
         Self::with_interval(cluster, name, "200ms")
     }
 
-    fn with_interval(cluster: &ClusterWorld, name: &str, interval: &str) -> Self {
+    pub(crate) fn with_interval(cluster: &ClusterWorld, name: &str, interval: &str) -> Self {
         let child = cluster
             .command_in("run", name)
             .env("HOSTNAME", name)
@@ -48,7 +48,7 @@ impl Replica {
         Self(child.unwrap())
     }
 
-    fn terminate(mut self) {
+    pub(crate) fn terminate(mut self) {
         let pid = self.0.id().to_string();
         let status = std::process::Command::new("kill").arg(pid).status();
         assert!(status.unwrap().success());
@@ -108,89 +108,6 @@ fn a_killed_leader_is_followed_by_the_other_and_each_update_is_written_once() {
     second.terminate();
     assert_eq!(holder(&cluster), "", "it was given up");
     assert_eq!(repository.subjects("main").len(), 3);
-}
-
-#[test]
-fn an_edit_is_acted_on_before_the_interval_ends() {
-    let Some(cluster) = ClusterWorld::new() else {
-        return;
-    };
-    cluster.allow_repository_credentials();
-    let world = &cluster.world;
-    world.images("acme/shop", &["1.8.2", "1.9.0", "2.0.0"]);
-    let repository = world.repository("gitops", &[("shop/values.yaml", &values(IMAGE, "1.8.2"))]);
-    let (image, next) = (format!("{IMAGE}:1.x"), format!("{IMAGE}:2.x"));
-    let running = format!("{IMAGE}:1.8.2");
-    cluster.app(&App::helm("shop", &image, &[running.as_str()], &repository));
-    let replica = Replica::with_interval(&cluster, "only", "1h");
-    wait("the first update", || {
-        repository.subjects("main").len() == 2
-    });
-    cluster.app(&App::helm("shop", &next, &[running.as_str()], &repository));
-    wait("the second update", || {
-        repository.subjects("main").len() == 3
-    });
-    assert_eq!(
-        repository.show("main", "shop/values.yaml"),
-        values(IMAGE, "2.0.0")
-    );
-    replica.terminate();
-}
-
-#[test]
-fn an_edit_is_acted_on_with_its_neighbours_alone() {
-    let Some(cluster) = ClusterWorld::new() else {
-        return;
-    };
-    cluster.allow_repository_credentials();
-    let world = &cluster.world;
-    world.images("acme/shop", &["1.8.2", "1.9.0", "2.0.0"]);
-    let text = values(IMAGE, "1.9.0");
-    let files: Vec<_> = ["shop/values.yaml", "beside/values.yaml"]
-        .map(|path| (path, text.as_str()))
-        .into();
-    let repository = world.repository("gitops", &files);
-    let elsewhere = world.repository("elsewhere", &[("far/values.yaml", &text)]);
-    let (image, next) = (format!("{IMAGE}:1.x"), format!("{IMAGE}:2.x"));
-    let running = format!("{IMAGE}:1.9.0");
-    let running = [running.as_str()];
-    cluster.app(&App::helm("shop", &image, &running, &repository));
-    cluster.app(&App::helm("beside", &image, &running, &repository));
-    cluster.app(&App::helm("far", &image, &running, &elsewhere));
-    let annotations = [("force-update", "perhaps")];
-    let mut broken = App::helm("broken", &image, &running, &elsewhere);
-    broken.annotations = &annotations;
-    cluster.app(&broken);
-    let replica = Replica::with_interval(&cluster, "only", "1h");
-    let state = world.path("only");
-    let cycles = || -> Vec<u64> {
-        let all = events(&state, &[]);
-        let cycles = all.iter().filter(|event| event["kind"] == "cycle");
-        cycles
-            .map(|cycle| cycle["applications"].as_u64().unwrap())
-            .collect()
-    };
-    wait("the first cycle", || state.exists() && cycles() == [4]);
-    cluster.app(&App::helm("shop", &next, &running, &repository));
-    wait("the update", || repository.subjects("main").len() == 2);
-    assert_eq!(
-        repository.show("main", "shop/values.yaml"),
-        values(IMAGE, "2.0.0")
-    );
-    replica.terminate();
-    let all = events(&state, &[]);
-    let about = all.iter().filter(|event| {
-        let id = event["application"].as_str().unwrap_or_default();
-        event["kind"] == "notice" && id.ends_with("/broken")
-    });
-    assert_eq!(
-        about.count(),
-        1,
-        "what is wrong elsewhere is said by whole cycles alone"
-    );
-    // The one that shares its repository was looked at, and the one elsewhere was not.
-    let cycles = cycles();
-    assert!(cycles[1..].iter().all(|&count| count == 2), "{cycles:?}");
 }
 
 const QUICK: Timing = Timing {

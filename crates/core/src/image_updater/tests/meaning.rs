@@ -43,12 +43,13 @@ fn essence(application: &Application) -> String {
         images,
         broken_images,
         commit_per,
+        interval,
         written,
     } = application;
     format!(
         "{namespace} {name} {project} {labels:?} {method:?} {chosen:?} {source_path} \
          {source_images:?} {repository} {base_branch:?} {branch:?} {target:?} {running:?} \
-         {images:?} {broken_images:?} {commit_per:?} {written:?}"
+         {images:?} {broken_images:?} {commit_per:?} {interval:?} {written:?}"
     )
 }
 
@@ -373,6 +374,38 @@ fn annotations_that_are_asked_for_are_read_as_ever() {
         .application
         .unwrap();
     assert_eq!(essence(&claimed), essence(&annotated));
+}
+
+#[test]
+fn the_interval_of_an_object_holds_for_all_it_selects_and_that_of_the_application_wins() {
+    let plain = json!({ "namePattern": "*", "images": [{ "alias": "a", "imageName": "n" }] });
+    let annotated = json!({ "namePattern": "*", "useAnnotations": true });
+    for reference in [plain, annotated] {
+        let of = |updater: &str, own: Option<&str>| {
+            let mut object = object("all", json!({ "applicationRefs": [reference.clone()] }));
+            object["metadata"]["annotations"] = json!({ "sealift.dev/interval": updater });
+            let updater = ImageUpdater::read(&object, "argocd").unwrap();
+            let mut annotations = json!({ format!("{PREFIX}/image-list"): "nginx" });
+            if let Some(own) = own {
+                annotations["sealift.dev/interval"] = json!(own);
+            }
+            parsed(updater, &application("shop", json!({}), annotations)).application
+        };
+        let seconds = |application: Application| application.interval.unwrap().as_secs();
+        assert_eq!(of("1h", None).map(seconds), Ok(3_600));
+        assert_eq!(of("1h", Some("30s")).map(seconds), Ok(30));
+        let error = of("1h", Some("soon")).unwrap_err();
+        assert_eq!(error.reason(), crate::reason::Reason::SettingInvalid);
+        let said = error.to_string();
+        let place = "argocd/shop metadata.annotations[\"sealift.dev/interval\"]: `soon` is not";
+        assert!(said.starts_with(place), "{said}");
+    }
+    let mut bad = object(
+        "all",
+        json!({ "applicationRefs": [{ "namePattern": "*" }] }),
+    );
+    bad["metadata"]["annotations"] = json!({ "sealift.dev/interval": "1s" });
+    assert!(ImageUpdater::read(&bad, "argocd").is_err());
 }
 
 #[test]

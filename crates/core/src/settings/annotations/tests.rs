@@ -1,5 +1,7 @@
 //! What annotations say, and what is told about those that say nothing.
 
+use std::time::Duration;
+
 use super::*;
 use crate::strategy::Strategy;
 
@@ -157,10 +159,12 @@ fn our_own_settings_are_read() {
         ("own:allow-downgrade", "true"),
         ("own:a.helm.image-digest", "image.digest"),
         ("own:commit-per", "branch"),
+        ("own:interval", "1h30m"),
     ]);
     assert_eq!(settings.own.update_strategy, Some(Strategy::Calver));
     assert_eq!(settings.own.allow_downgrade, Some(true));
     assert_eq!(settings.own.commit_per, Some(own::CommitPer::Branch));
+    assert_eq!(settings.own.interval, Some(Duration::from_secs(5_400)));
     let image = settings.images.first().unwrap();
     assert_eq!(image.own.update_strategy, Some(Strategy::Numeric));
     assert!(image.own.extract.is_some() && image.own.helm_digest.is_some());
@@ -176,6 +180,14 @@ fn our_own_settings_are_strict() {
         ("own:commit-per", "app"),
         ("own:extract", "no group"),
         ("own:a.commit-per", "branch"),
+        ("own:interval", "9.9s"),
+        ("own:interval", "721h"),
+        ("own:interval", "120"),
+        ("own:interval", "-1m"),
+        ("own:interval", "0"),
+        ("own:interval", ""),
+        ("own:interval", " 1m"),
+        ("own:a.interval", "1m"),
     ] {
         let annotated = read_all(&[("image-list", "a=nginx"), (key, value)]).unwrap();
         assert!(annotated.settings.is_err(), "{key}");

@@ -1,0 +1,344 @@
+//! When what is looked at: everything by the interval, Applications by intervals of their own,
+//! and whatever was edited.
+//!
+//! Intervals are counted from the start of a cycle. Time is an argument, and nothing here asks or
+//! reads anything. Why it is so: `docs/adr/0006-a-heartbeat-and-intervals-of-applications.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use sealift_core::limits::{CHANGE_GAP_MS, DUE_TOGETHER_MS, SPREAD_MS_A_REPOSITORY, SPREAD_MS_MAX};
+use tokio::time::Instant;
+
+/// When cycles begin, and on what.
+pub struct Schedule {
+    interval: Duration,
+    /// When everything is looked at next.
+    due: Instant,
+    /// When that began last.
+    began: Option<Instant>,
+    /// Then no Application is left out: something that concerns all of them was edited, or it is not
+    /// known what was to be looked at.
+    everything: bool,
+    /// Applications with an interval of their own.
+    own: BTreeMap<String, Own>,
+}
+
+/// An Application with an interval of its own.
+#[derive(Debug, Clone, Copy)]
+struct Own {
+    interval: Duration,
+    /// When the cycle began that looked at it last.
+    looked: Instant,
+}
+
+impl Own {
+    fn due(&self) -> Instant {
+        self.looked + self.interval
+    }
+}
+
+/// What to do now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A cycle on everything but these Applications, which are not due.
+    Whole(BTreeSet<String>),
+    /// A cycle on these Applications.
+    Among(BTreeSet<String>),
+    /// Nothing yet.
+    Wait,
+}
+
+/// An Application with an interval of its own, as a cycle found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paced {
+    /// The interval.
+    pub interval: Duration,
+    /// Whether the cycle looked at it.
+    pub looked: bool,
+}
+
+impl Schedule {
+    /// Everything is due.
+    #[must_use]
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            due: Instant::now(),
+            began: None,
+            everything: true,
+            own: BTreeMap::new(),
+        }
+    }
+
+    /// `edited`: the Applications that were edited; `None`: more than Applications.
+    pub fn next(&mut self, edited: Option<BTreeSet<String>>, now: Instant) -> Next {
+        let soon = now + Duration::from_millis(DUE_TOGETHER_MS);
+        if edited.is_none() {
+            let gap = Duration::from_millis(CHANGE_GAP_MS);
+            let allowed = self.began.map_or(now, |began| began + gap);
+            self.everything = true;
+            self.due = self.due.min(allowed.max(now));
+        }
+        let edited = edited.unwrap_or_default();
+        if now < self.due {
+            let mut among = edited;
+            if !self.everything && (!among.is_empty() || self.due() <= now) {
+                among.extend(self.own_due(|due| due <= soon));
+            }
+            return match among.is_empty() {
+                true => Next::Wait,
+                false => Next::Among(among),
+            };
+        }
+        let everything = std::mem::take(&mut self.everything);
+        (self.due, self.began) = (now + self.interval, Some(now));
+        let later = self.own_due(|due| due > soon && !everything);
+        Next::Whole(later.filter(|id| !edited.contains(id)).collect())
+    }
+
+    /// A cycle that began at `start` has ended, and found these Applications with intervals of their
+    /// own. `among`: the Applications that it was on; `None`: all.
+    pub fn ended(
+        &mut self,
+        start: Instant,
+        among: Option<&BTreeSet<String>>,
+        paced: &BTreeMap<String, Paced>,
+    ) {
+        match among {
+            // Who is not among them has no such interval any more, or is gone.
+            None => self.own.retain(|id, _| paced.contains_key(id)),
+            Some(among) => self
+                .own
+                .retain(|id, _| paced.contains_key(id) || !among.contains(id)),
+        }
+        for (id, Paced { interval, looked }) in paced {
+            let known = self.own.get(id).filter(|_| !looked);
+            let own = Own {
+                interval: *interval,
+                looked: known.map_or(start, |known| known.looked),
+            };
+            self.own.insert(id.clone(), own);
+        }
+    }
+
+    /// A cycle that began at `start` failed as a whole. What it was to look at is not known any
+    /// more, so everything is, soon: an edit must not wait for the interval, or for the next edit.
+    pub fn failed(&mut self, start: Instant) {
+        self.everything = true;
+        self.due = self.due.min(start + Duration::from_millis(CHANGE_GAP_MS));
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn due(&self) -> Instant {
+        let own = self.own.values().filter(|_| !self.everything);
+        own.map(Own::due).fold(self.due, Instant::min)
+    }
+
+    fn own_due(&self, is: impl Fn(Instant) -> bool) -> impl Iterator<Item = String> {
+        let own = self.own.iter().filter(move |(_, own)| is(own.due()));
+        own.map(|(id, _)| id.clone())
+    }
+}
+
+/// How long the first question to a repository waits within a cycle, where its registry is asked
+/// for `repositories` of them: the same time in each cycle of a process, so that the interval stays
+/// what it is, and another one in another process. `seed` is random.
+#[must_use]
+pub fn spread(seed: u64, repository: &str, repositories: usize) -> Duration {
+    let count = u64::try_from(repositories).unwrap_or(u64::MAX);
+    let span_ms = SPREAD_MS_MAX.min(
+        count
+            .saturating_sub(1)
+            .saturating_mul(SPREAD_MS_A_REPOSITORY),
+    );
+    let mut hasher = DefaultHasher::new();
+    (seed, repository).hash(&mut hasher);
+    Duration::from_millis(hasher.finish() % (span_ms + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(120);
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn some(names: &[&str]) -> Option<BTreeSet<String>> {
+        Some(set(names))
+    }
+
+    /// A schedule, and points in time after its start, in tenths of seconds.
+    fn begun(interval: Duration) -> (Schedule, impl Fn(u64) -> Instant) {
+        let mut schedule = Schedule::new(interval);
+        let start = Instant::now();
+        let after = move |tenths| start + Duration::from_millis(tenths * 100);
+        assert_eq!(schedule.next(some(&[]), after(0)), Next::Whole(set(&[])));
+        (schedule, after)
+    }
+
+    fn paced(all: &[(&str, u64, bool)]) -> BTreeMap<String, Paced> {
+        let one = |(id, secs, looked): &(&str, u64, bool)| {
+            let interval = Duration::from_secs(*secs);
+            let looked = *looked;
+            ((*id).to_owned(), Paced { interval, looked })
+        };
+        all.iter().map(one).collect()
+    }
+
+    #[test]
+    fn edits_of_applications_do_not_wait_and_do_not_put_off_the_whole() {
+        let (mut schedule, after) = begun(INTERVAL);
+        assert_eq!(schedule.next(some(&[]), after(20)), Next::Wait);
+        for tenths in [30, 40, 1190] {
+            let edited = schedule.next(some(&["argocd/shop"]), after(tenths));
+            assert_eq!(edited, Next::Among(set(&["argocd/shop"])), "{tenths}");
+        }
+        let whole = schedule.next(some(&["argocd/shop"]), after(1200));
+        assert_eq!(whole, Next::Whole(set(&[])));
+    }
+
+    #[test]
+    fn an_edit_whose_cycle_failed_is_looked_at_again_soon() {
+        let (mut schedule, after) = begun(Duration::from_secs(3_600));
+        schedule.ended(after(0), None, &paced(&[("argocd/slow", 7_200, true)]));
+        let edited = schedule.next(some(&["argocd/shop"]), after(200));
+        assert!(matches!(edited, Next::Among(_)));
+        schedule.failed(after(200));
+        assert_eq!(schedule.due(), after(300));
+        assert_eq!(schedule.next(some(&[]), after(210)), Next::Wait);
+        let whole = schedule.next(some(&[]), after(300));
+        assert_eq!(whole, Next::Whole(set(&[])), "nothing is left out");
+    }
+
+    #[test]
+    fn what_concerns_everything_waits_for_its_turn_is_not_forgotten_and_leaves_nothing_out() {
+        let (mut schedule, after) = begun(INTERVAL);
+        schedule.ended(after(0), None, &paced(&[("argocd/slow", 7_200, true)]));
+        assert_eq!(schedule.next(None, after(20)), Next::Wait);
+        assert_eq!(schedule.next(some(&[]), after(40)), Next::Wait);
+        let whole = schedule.next(some(&[]), after(100));
+        assert_eq!(whole, Next::Whole(set(&[])));
+        let whole = schedule.next(None, after(600));
+        assert_eq!(whole, Next::Whole(set(&[])));
+        let whole = schedule.next(some(&[]), after(1800));
+        assert_eq!(whole, Next::Whole(set(&["argocd/slow"])));
+    }
+
+    #[test]
+    fn a_shorter_interval_has_cycles_of_its_own_counted_from_their_starts() {
+        let (mut schedule, after) = begun(INTERVAL);
+        schedule.ended(
+            after(0),
+            None,
+            &paced(&[("a/x", 30, true), ("a/y", 50, true)]),
+        );
+        assert_eq!(schedule.due(), after(300));
+        assert_eq!(schedule.next(some(&[]), after(299)), Next::Wait);
+        let among = schedule.next(some(&[]), after(305));
+        assert_eq!(among, Next::Among(set(&["a/x"])));
+        schedule.ended(
+            after(305),
+            Some(&set(&["a/x"])),
+            &paced(&[("a/x", 30, true)]),
+        );
+        assert_eq!(schedule.due(), after(500));
+        let among = schedule.next(some(&["a/z"]), after(500));
+        assert_eq!(among, Next::Among(set(&["a/y", "a/z"])));
+    }
+
+    #[test]
+    fn what_is_due_at_nearly_the_same_time_is_looked_at_together() {
+        let (mut schedule, after) = begun(INTERVAL);
+        let all = [("a/x", 30, true), ("a/y", 31, true), ("a/z", 32, true)];
+        schedule.ended(after(0), None, &paced(&all));
+        let among = schedule.next(some(&[]), after(300));
+        assert_eq!(among, Next::Among(set(&["a/x", "a/y"])));
+    }
+
+    #[test]
+    fn a_longer_interval_is_left_out_of_whole_cycles_until_it_is_due() {
+        let (mut schedule, after) = begun(INTERVAL);
+        schedule.ended(
+            after(0),
+            None,
+            &paced(&[("a/x", 240, true), ("a/y", 300, true)]),
+        );
+        let whole = schedule.next(some(&[]), after(1200));
+        assert_eq!(whole, Next::Whole(set(&["a/x", "a/y"])));
+        schedule.ended(
+            after(1200),
+            None,
+            &paced(&[("a/x", 240, false), ("a/y", 300, false)]),
+        );
+        let whole = schedule.next(some(&[]), after(2400));
+        assert_eq!(whole, Next::Whole(set(&["a/y"])));
+        schedule.ended(
+            after(2400),
+            None,
+            &paced(&[("a/x", 240, true), ("a/y", 300, false)]),
+        );
+        let among = schedule.next(some(&[]), after(3000));
+        assert_eq!(
+            among,
+            Next::Among(set(&["a/y"])),
+            "it does not wait for the next whole one"
+        );
+    }
+
+    #[test]
+    fn an_edit_takes_an_application_into_the_whole_cycle_that_would_leave_it_out() {
+        let (mut schedule, after) = begun(INTERVAL);
+        schedule.ended(after(0), None, &paced(&[("a/x", 7_200, true)]));
+        let whole = schedule.next(some(&["a/x"]), after(1200));
+        assert_eq!(whole, Next::Whole(set(&[])));
+    }
+
+    #[test]
+    fn an_interval_that_is_gone_asks_for_nothing() {
+        let (mut schedule, after) = begun(INTERVAL);
+        schedule.ended(
+            after(0),
+            None,
+            &paced(&[("a/x", 30, true), ("a/y", 30, true)]),
+        );
+        schedule.ended(after(50), Some(&set(&["a/x"])), &paced(&[]));
+        let among = schedule.next(some(&[]), after(300));
+        assert_eq!(among, Next::Among(set(&["a/y"])));
+        schedule.ended(after(300), None, &paced(&[]));
+        assert_eq!(schedule.due(), after(1200));
+    }
+
+    #[test]
+    fn questions_to_one_registry_are_spread_the_same_way_in_each_cycle_and_not_over_long() {
+        let names: Vec<String> = (0..500)
+            .map(|number| format!("r.example/{number}"))
+            .collect();
+        let of = |seed: u64, count| -> Vec<Duration> {
+            names.iter().map(|name| spread(seed, name, count)).collect()
+        };
+        let waits = of(1, 500);
+        assert_eq!(waits, of(1, 500));
+        assert_ne!(waits, of(2, 500));
+        assert!(
+            waits
+                .iter()
+                .all(|wait| *wait <= Duration::from_millis(SPREAD_MS_MAX))
+        );
+        // In no tenth of the time are there three times as many as there would be evenly.
+        for tenth in 0..10 {
+            let width = SPREAD_MS_MAX / 10;
+            let within = |wait: &&Duration| wait.as_millis() / u128::from(width) == tenth;
+            assert!(waits.iter().filter(within).count() < 150, "{tenth}");
+        }
+        assert!(
+            of(1, 1).iter().all(Duration::is_zero),
+            "one waits for nobody"
+        );
+    }
+}
