@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     target("listing_pages", wire::listing_pages),
     target("manifests", files::manifests),
     target("names", names::names),
+    target("open_intents", records::open_intents),
     target("patterns", choice::patterns),
     target("policies", policies::policies),
     target("records", records::records),

@@ -100,8 +100,9 @@ pub enum Write {
 pub struct Election {
     identity: String,
     timing: Timing,
-    /// Version of another's lease, and when it was first seen.
-    observed: Option<(String, Duration)>,
+    /// Another's lease, and when it was first seen as it is. Its version does not count: what else
+    /// is written to the object renews nothing.
+    observed: Option<(Lease, Duration)>,
     /// When the renewal that counts was asked for, and what it made.
     held: Option<(Moment, Seen)>,
 }
@@ -144,9 +145,9 @@ impl Election {
         // Whatever we thought, the lease says otherwise.
         self.held = None;
         let since = match &self.observed {
-            Some((known, since)) if known == version => *since,
+            Some((known, since)) if known == lease => *since,
             _ => {
-                self.observed = Some((version.clone(), now.elapsed));
+                self.observed = Some((lease.clone(), now.elapsed));
                 now.elapsed
             }
         };

@@ -309,6 +309,31 @@ pub const LEASE_REQUEST_MS_MAX: u64 = 4_000;
 /// Longest duration that a lease of another may claim, in seconds: a hostile one must not keep
 /// everybody out.
 pub const LEASE_CLAIM_SECS_MAX: u64 = 300;
+/// Pause before open intents are written to the lease, in milliseconds: those of repositories that
+/// are worked on at the same time go into one write. At most 20 writes a second come of it.
+pub const LEASE_GATHER_MS: u64 = 50;
+/// How long outcomes wait for an intent to be written with, in milliseconds.
+pub const LEASE_CLEAN_MS: u64 = 500;
+/// Pause before the lease is read again after somebody else was faster, in milliseconds.
+pub const LEASE_CONFLICT_PAUSE_MS: u64 = 100;
+/// Bytes of what the lease keeps of one open intent: about thirty writes.
+pub const INTENT_KEPT_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of all open intents on the lease: twenty of the largest, two hundred of the usual ones.
+/// Kubernetes lets all annotations of an object have 262,144 bytes.
+pub const INTENTS_KEPT_BYTES_MAX: usize = 168 * 1024;
+/// Open intents on the lease, in intents: each may cost a fetch when another process takes over. As
+/// many repositories as may be worked on at once, and again as many whose end was not seen.
+pub const INTENTS_KEPT_MAX: usize = 200;
+/// Bytes of a text in the place of open intents that is kept although it cannot be read.
+pub const INTENTS_UNREADABLE_BYTES_MAX: usize = 64 * 1024;
+/// Seconds that a push waits for room for its intent on the lease. Pushes that end make room; where
+/// none does, none of them reaches its repository.
+pub const INTENT_ROOM_SECS_MAX: u64 = 300;
+/// Seconds that a push waits for its intent to be on the lease, once there is room.
+pub const INTENT_WRITE_SECS_MAX: u64 = 30;
+/// Age of an open intent, in seconds, above which it is given up where no Application names its
+/// place: an Application may be away for a while.
+pub const INTENT_ORPHAN_SECS_MAX: u64 = 3_600;
 /// Tries of one change of an Application, in patches: each begins anew at what stands there then.
 pub const PATCH_TRIES_MAX: u32 = 5;
 /// Tries to write one status, in patches: each begins anew at the object as it is then.

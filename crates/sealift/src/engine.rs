@@ -1,17 +1,18 @@
 //! Everything that lives longer than a cycle: state, journal, repositories, registries. Made once
 //! from the options.
 
+mod record;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use sealift_core::commit_message::DEFAULT_TEMPLATE;
-use sealift_core::digest::Digest;
 use sealift_core::election::Timing;
 use sealift_core::environment::Namespaces;
-use sealift_core::event::{Body, Cause, Notice};
+use sealift_core::event::{Body, Cause, IntentId, Notice};
 use sealift_core::reason::Reason;
 use sealift_core::reference::Canonical;
 use sealift_core::rights::Rights;
@@ -25,10 +26,11 @@ use crate::cli::options::{
     AnnotationsOption, CommitMethod, CommitPer, CycleOptions, GitOptions, RegistryOptions,
     SigningMethod, SourceOptions, UnverifiedOption, file_or_mounted,
 };
+use crate::cluster::intents::{Keeper, OpenIntents};
 use crate::cluster::lease::{self, Candidacy, Leader};
 use crate::cluster::status::{StatusWriter, Statuses};
 use crate::cluster::{self, Cluster};
-use crate::journal::{Journal, JournalLimits, OpenIntent, Program};
+use crate::journal::{Journal, OpenIntent};
 use crate::metrics::Metrics;
 use crate::objects::source::ObjectSource;
 use crate::objects::{ListedPolicy, Objects};
@@ -38,7 +40,7 @@ use crate::pipeline::{self, CommitSettings, Context, Parts, examine};
 use crate::policies::{InForce, Policies, Remark};
 use crate::registries::Registries;
 use crate::shadow::Shadow;
-use crate::state::{self, StateFolder};
+use crate::state::StateFolder;
 use crate::trust_roots::{self, TrustRoots};
 
 /// The options of a command that runs the pipeline.
@@ -76,6 +78,42 @@ pub struct Scope<'a> {
     pub not_due: Option<&'a BTreeSet<String>>,
 }
 
+/// Where the record goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// To the state folder.
+    Folder,
+    /// To standard output, and open intents to the lease: what is on the disk may go at any time.
+    Output,
+}
+
+/// What stands for this process on the lease, until it ends.
+pub enum Standing {
+    /// A candidate among other replicas.
+    Elected(Candidacy),
+    /// The only process, which keeps its open intents there.
+    Alone(Keeper),
+}
+
+impl Standing {
+    /// Who says whether we lead. `None`: there are no others.
+    #[must_use]
+    pub fn leader(&self) -> Option<Leader> {
+        match self {
+            Self::Elected(candidacy) => Some(candidacy.leader()),
+            Self::Alone(_) => None,
+        }
+    }
+
+    /// Leaves the lease as it should be found. Nothing is being written by now.
+    pub async fn end(self) {
+        match self {
+            Self::Elected(candidacy) => candidacy.give_up().await,
+            Self::Alone(keeper) => keeper.end().await,
+        }
+    }
+}
+
 /// The running program.
 pub struct Engine {
     mode: Mode,
@@ -91,6 +129,11 @@ pub struct Engine {
     annotations: AnnotationsOption,
     repositories_at_once: usize,
     leader: Option<Leader>,
+    record: Record,
+    /// Open intents on the lease.
+    intents: Option<OpenIntents>,
+    /// Those of other processes that were spoken of.
+    taken_over: BTreeSet<IntentId>,
     statuses: StatusWriter,
     kube_events: bool,
     shadow: Option<Shadow>,
@@ -110,7 +153,19 @@ impl Engine {
     /// Something that every cycle needs cannot be used: the state folder, the registry
     /// configuration, the signing key, a template.
     pub fn open(options: &Options<'_>, mode: Mode) -> anyhow::Result<Self> {
-        let (state, temporary) = open_state(options.cycle.state_dir.as_deref(), mode)?;
+        Self::open_recording(options, mode, Record::Folder)
+    }
+
+    /// The same, with the record elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_recording(
+        options: &Options<'_>,
+        mode: Mode,
+        record: Record,
+    ) -> anyhow::Result<Self> {
+        let (state, temporary) = record::open_state(options.cycle.state_dir(), mode, record)?;
         // The Deployment of Argo CD Image Updater mounts files where it names none.
         let in_cluster = options.source.filename.is_empty();
         let mounted = |path| in_cluster.then_some(path);
@@ -146,7 +201,7 @@ impl Engine {
         let (journal, unsettled) = match mode {
             Mode::LookOn => (None, Vec::new()),
             Mode::Write | Mode::DryRun | Mode::Shadow => {
-                let (journal, open) = open_journal(options, &state, &registries)?;
+                let (journal, open) = record::open(options, record, &state, &registries)?;
                 (Some(journal), open)
             }
         };
@@ -169,6 +224,9 @@ impl Engine {
             annotations,
             repositories_at_once: usize::from(options.cycle.applications_at_once()),
             leader: None,
+            record,
+            intents: None,
+            taken_over: BTreeSet::new(),
             statuses: StatusWriter::default(),
             kube_events: true,
             shadow,
@@ -254,24 +312,35 @@ impl Engine {
     }
 
     /// Stands for election with the other replicas; from then on nothing is written but while we
-    /// lead. `None`: objects do not come from an API server.
+    /// lead. Where there is no election, the lease only holds open intents, if anything. `None`: no
+    /// lease is needed, or objects do not come from an API server.
     ///
     /// # Errors
     /// As [`Engine::connect`].
-    pub async fn stand(&mut self, namespace: Option<&str>) -> anyhow::Result<Option<Candidacy>> {
+    pub async fn stand(
+        &mut self,
+        namespace: Option<&str>,
+        election: bool,
+    ) -> anyhow::Result<Option<Standing>> {
         let Some(cluster) = self.connect().await? else {
             return Ok(None);
         };
         let namespace = namespace.or(self.source.own_namespace());
+        let namespace = namespace.unwrap_or(&self.argocd_namespace);
         let client = cluster.client().clone();
-        let candidacy = Candidacy::start(
-            client,
-            namespace.unwrap_or(&self.argocd_namespace),
-            lease::identity(),
-            Timing::default(),
-        );
+        let keeps = self.record == Record::Output;
+        if self.mode == Mode::Write && (election || keeps) {
+            self.intents = Some(OpenIntents::new(keeps));
+        }
+        let intents = self.intents.clone();
+        if !election {
+            let keeper = intents.map(|intents| Keeper::start(client, namespace, intents));
+            return Ok(keeper.map(Standing::Alone));
+        }
+        let identity = lease::identity();
+        let candidacy = Candidacy::start(client, namespace, identity, Timing::default(), intents);
         self.leader = Some(candidacy.leader());
-        Ok(Some(candidacy))
+        Ok(Some(Standing::Elected(candidacy)))
     }
 
     /// Runs one cycle on objects that are read anew.
@@ -305,7 +374,7 @@ impl Engine {
         let policies = objects.policies().await?;
         let (in_force, remarks) = self.policies.take(&policies, objects.as_ref(), now).await;
         self.record_remarks(&remarks, now)?;
-        let unsettled = std::mem::take(&mut self.unsettled);
+        let unsettled = self.take_unsettled(now).await?;
         let mut parts = self.parts(Arc::clone(&objects), in_force);
         parts.among = among;
         parts.not_due = not_due;
@@ -399,6 +468,7 @@ impl Engine {
             shadow: self.mode == Mode::Shadow,
             repositories_at_once: self.repositories_at_once,
             leader: self.leader.clone(),
+            intents: self.intents.clone(),
             only: self.only.as_deref(),
             among: None,
             not_due: None,
@@ -443,57 +513,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-fn open_journal(
-    options: &Options<'_>,
-    state: &StateFolder,
-    registries: &Registries,
-) -> anyhow::Result<(Journal, Vec<OpenIntent>)> {
-    let program = Program {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        configuration: configuration(options, registries),
-    };
-    let (limits, now) = (JournalLimits::default(), Timestamp::now());
-    let opened = Journal::open(state, limits, program, now, &mut rand::rng())?;
-    Ok(opened)
-}
-
-fn open_state(
-    wanted: Option<&Path>,
-    mode: Mode,
-) -> anyhow::Result<(StateFolder, Option<tempfile::TempDir>)> {
-    let path = match wanted {
-        Some(path) => path.to_owned(),
-        None => default_state()?,
-    };
-    match StateFolder::open(&path) {
-        Ok(state) => Ok((state, None)),
-        Err(error @ state::StateError::Locked { .. }) if mode == Mode::LookOn => {
-            tracing::debug!(%error, "a temporary state folder is used");
-            let temporary = tempfile::tempdir()?;
-            Ok((StateFolder::open(temporary.path())?, Some(temporary)))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn default_state() -> anyhow::Result<PathBuf> {
-    state::default_path(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))
-        .context("neither `XDG_STATE_HOME` nor `HOME` is set; name a folder with `--state-dir`")
-}
-
-/// The digest of the effective configuration, for the journal. Secrets are named in it, not held.
-fn configuration(options: &Options<'_>, registries: &Registries) -> Digest {
-    let text = format!(
-        "{:?}\n{:?}\n{:?}\n{:?}\n{}",
-        options.source,
-        options.registry,
-        options.git,
-        options.cycle,
-        registries.configuration_digest(),
-    );
-    Digest::of(text.as_bytes())
 }
 
 /// Where the Deployment of Argo CD Image Updater mounts `registries.conf`. Drop-in contract,

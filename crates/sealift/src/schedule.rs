@@ -123,6 +123,12 @@ impl Schedule {
         }
     }
 
+    /// Everything is due now: what happened meanwhile is not known.
+    pub fn at_once(&mut self, now: Instant) {
+        self.everything = true;
+        self.due = now;
+    }
+
     /// A cycle that began at `start` failed as a whole. What it was to look at is not known any
     /// more, so everything is, soon: an edit must not wait for the interval, or for the next edit.
     pub fn failed(&mut self, start: Instant) {
@@ -213,6 +219,16 @@ mod tests {
         assert_eq!(schedule.due(), after(300));
         assert_eq!(schedule.next(some(&[]), after(210)), Next::Wait);
         let whole = schedule.next(some(&[]), after(300));
+        assert_eq!(whole, Next::Whole(set(&[])), "nothing is left out");
+    }
+
+    #[test]
+    fn who_begins_to_lead_looks_at_everything_at_once() {
+        let (mut schedule, after) = begun(INTERVAL);
+        schedule.ended(after(0), None, &paced(&[("argocd/slow", 7_200, true)]));
+        schedule.at_once(after(20));
+        assert_eq!(schedule.due(), after(20));
+        let whole = schedule.next(some(&[]), after(20));
         assert_eq!(whole, Next::Whole(set(&[])), "nothing is left out");
     }
 

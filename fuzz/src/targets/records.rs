@@ -1,6 +1,8 @@
-//! Lines of the journal and trailers of commits: whoever can write a disk or push can write them.
+//! Lines of the journal, trailers of commits and open intents on the lease: whoever can write a
+//! disk, push or write the lease can write them.
 
 use sealift_core::event::Record;
+use sealift_core::event::open::{Ledger, Pending};
 use sealift_core::event::{trailer, trailer_head};
 
 use super::text;
@@ -21,4 +23,18 @@ pub(super) fn records(bytes: &[u8]) {
         let again = Record::from_line(&written).expect("our own line is readable");
         assert_eq!(again, record);
     }
+}
+
+/// What is read of the lease is bounded, and what is written after it is read again without a
+/// complaint.
+pub(super) fn open_intents(bytes: &[u8]) {
+    let mut ledger = Ledger::default();
+    ledger.read(Some(&text(bytes)));
+    let damaged = !ledger.take_problems().is_empty();
+    assert_eq!(damaged, ledger.pending() != Pending::Nothing);
+    let texts = ledger.texts();
+    let mut again = Ledger::default();
+    again.read(texts.open.as_deref());
+    assert!(again.take_problems().is_empty());
+    assert!(again.open().eq(ledger.open()));
 }

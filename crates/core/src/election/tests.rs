@@ -78,6 +78,20 @@ fn the_first_leads_and_the_second_waits_a_whole_lease_after_the_last_renewal_it_
 }
 
 #[test]
+fn what_else_is_written_to_the_object_prolongs_no_lead() {
+    let (mut server, mut a, mut b) = (Server::default(), candidate("a"), candidate("b"));
+    step(&mut server, &mut a, at(0));
+    step(&mut server, &mut b, at(1));
+    for now in 2..16 {
+        // An annotation, by whoever: the version is another one, the lease is not.
+        server.lease.as_mut().unwrap().version = format!("annotated-{now}");
+        assert!(matches!(step(&mut server, &mut b, at(now)), Step::Wait(_)));
+    }
+    assert!(matches!(step(&mut server, &mut b, at(16)), Step::Write(_)));
+    assert!(b.leads(at(16)));
+}
+
+#[test]
 fn a_renewal_counts_from_when_it_was_asked_for_and_not_from_its_answer() {
     let (mut server, mut a) = (Server::default(), candidate("a"));
     step(&mut server, &mut a, at(0));

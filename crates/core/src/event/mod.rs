@@ -11,6 +11,7 @@
 
 mod chain;
 mod consider;
+pub mod open;
 mod push;
 #[cfg(test)]
 mod tests;

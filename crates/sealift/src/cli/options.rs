@@ -156,8 +156,10 @@ pub struct CycleOptions {
     /// Images that no policy governs: write them, or refuse them
     #[arg(long, default_value = "allow")]
     pub unverified: UnverifiedOption,
-    /// Folder for journal, repositories and caches [default: the user's state folder]
-    #[arg(long, value_name = "DIR", env = "SEALIFT_STATE_DIR")]
+    /// Folder for journal, repositories and caches [default: the user's state folder; for the
+    /// controller on an API server none: the journal goes to standard output, and open intents to
+    /// the lease]
+    #[arg(long, value_name = "DIR", env = "SEALIFT_STATE_DIR", value_parser = path)]
     pub state_dir: Option<PathBuf>,
     /// Applications whose files are worked on at once (1 to 100) [env: MAX_CONCURRENT_APPS=]
     /// [default: 10]
@@ -186,6 +188,13 @@ pub struct OutputOptions {
 }
 
 impl CycleOptions {
+    /// The state folder, where one is named. An empty name is none.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<&Path> {
+        let named = self.state_dir.as_deref();
+        named.filter(|path| !path.as_os_str().is_empty())
+    }
+
     /// Applications whose files are worked on at once.
     #[must_use]
     pub fn applications_at_once(&self) -> u16 {

@@ -29,7 +29,7 @@ pub struct RbacArguments {
     git: GitOptions,
     #[command(flatten)]
     cycle: CycleOptions,
-    /// As for `run`: whether there is a lease to hold
+    /// As for `run`: whether there is a lease to hold. Without `--state-dir` one is needed anyway
     #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = clap::ArgAction::Set, value_name = "BOOL")]
     leader_election: bool,
@@ -69,7 +69,8 @@ pub async fn run(arguments: RbacArguments) -> anyhow::Result<Exit> {
     let watched = arguments.source.watch_namespaces.as_deref();
     let namespaces = Namespaces::parse(watched.unwrap_or_default(), &own);
     let (mut rights, report) = engine.rights(&namespaces).await?;
-    if arguments.leader_election {
+    // Without a state folder open intents stand on the lease, election or not.
+    if arguments.leader_election || options.cycle.state_dir().is_none() {
         let named = arguments.leader_election_namespace.clone();
         let namespace = named.filter(|name| !name.is_empty());
         rights.lease = Some((

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sealift_core::environment::{self, go_bool};
 use sealift_core::limits::{CHANGE_PAUSE_MS, EDIT_GAP_MS};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -16,8 +17,7 @@ use super::options::{
 };
 use super::peer::PeerOptions;
 use crate::cluster::Edits;
-use crate::cluster::lease::Candidacy;
-use crate::engine::{Engine, Mode, Options, Scope};
+use crate::engine::{Engine, Mode, Options, Record, Scope, Standing};
 use crate::exit::Exit;
 use crate::output::{ignore_closed_pipe, json_document};
 use crate::pipeline::report::Report;
@@ -77,6 +77,17 @@ impl RunArguments {
         !self.once
     }
 
+    /// Where the record goes: the controller on an API server needs no disk. A report on standard
+    /// output, and what a shadow remembers, leave no other choice than a folder.
+    fn record(&self) -> Record {
+        let in_cluster = self.source.filename.is_empty();
+        let needs_folder = self.once || self.shadow;
+        match self.cycle.state_dir() {
+            None if in_cluster && !needs_folder => Record::Output,
+            _ => Record::Folder,
+        }
+    }
+
     /// As [`Self::interval`]. Files tell of no edits: there would be nothing to wait for.
     fn paced(&self, edits: bool) -> Duration {
         match self.interval() {
@@ -121,14 +132,16 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
         (false, true) => Mode::DryRun,
         (false, false) => Mode::Write,
     };
-    let mut engine = Engine::open(&options, mode)?;
+    // From before the first record on, an end that is asked for is an end in order.
+    let signals = arguments.goes_on().then(Signals::listen);
+    let mut engine = Engine::open_recording(&options, mode, arguments.record())?;
     if arguments.peer.kube_events_are_off() {
         engine.disable_kube_events();
     }
-    if arguments.once {
-        return once(engine, &arguments).await;
+    match signals {
+        None => once(engine, &arguments).await,
+        Some(signals) => forever(engine, &arguments, signals).await,
     }
-    forever(engine, &arguments).await
 }
 
 async fn once(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result<Exit> {
@@ -158,7 +171,11 @@ fn print(report: &Report, format: OutputFormat) -> anyhow::Result<()> {
     Ok(ignore_closed_pipe(result.and_then(|()| out.flush()))?)
 }
 
-async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result<Exit> {
+async fn forever(
+    mut engine: Engine,
+    arguments: &RunArguments,
+    signals: Signals,
+) -> anyhow::Result<Exit> {
     let (stop, mut asked) = watch::channel(false);
     let server = match serve::address(&arguments.health_probe_bind_address)? {
         Some(address) => {
@@ -169,12 +186,12 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         None => None,
     };
     let signals = tokio::spawn(async move {
-        let signal = signal().await;
+        let signal = signals.first().await;
         tracing::info!(signal, "stopping");
         let _ = stop.send(true);
     });
-    let candidacy = stand(&mut engine, arguments).await?;
-    let leader = candidacy.as_ref().map(Candidacy::leader);
+    let standing = stand(&mut engine, arguments).await?;
+    let leader = standing.as_ref().and_then(Standing::leader);
     let cluster = engine.connect().await?;
     let mut edits = cluster.as_ref().map(|cluster| cluster.edits());
     if !arguments.peer.warms_up() {
@@ -187,7 +204,8 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
             // Whoever waits for its turn is as ready as it can be.
             engine.metrics.set_ready();
             tokio::select! {
-                () = leader.elected() => {}
+                // What the one before left open, and what it did not get to, waits for nothing.
+                () = leader.elected() => schedule.at_once(Instant::now()),
                 _ = asked.wait_for(|stop| *stop) => {}
             }
             continue;
@@ -209,8 +227,8 @@ async fn forever(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result
         }
     }
     engine.close()?;
-    if let Some(candidacy) = candidacy {
-        candidacy.give_up().await;
+    if let Some(standing) = standing {
+        standing.end().await;
     }
     signals.abort();
     if let Some(server) = server {
@@ -256,14 +274,14 @@ async fn edited_again(edits: Option<&mut Edits>, start: Instant) {
 }
 
 /// Stands for election, where that is wanted.
-async fn stand(engine: &mut Engine, arguments: &RunArguments) -> anyhow::Result<Option<Candidacy>> {
+async fn stand(engine: &mut Engine, arguments: &RunArguments) -> anyhow::Result<Option<Standing>> {
     // A shadow does not write the lease either: whoever it watches holds that.
-    if !arguments.leader_election || arguments.shadow {
+    if arguments.shadow {
         return Ok(None);
     }
     let namespace = arguments.leader_election_namespace.as_deref();
     let namespace = namespace.filter(|name| !name.is_empty());
-    engine.stand(namespace).await
+    engine.stand(namespace, arguments.leader_election).await
 }
 
 /// The line that scripts of Argo CD Image Updater read.
@@ -280,17 +298,26 @@ fn log_cycle(report: &Report) {
     );
 }
 
-/// Waits for the first signal that asks for an end. A second one ends the process as usual.
-async fn signal() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// Signals that ask for an end. A second one ends the process as usual.
+struct Signals(Option<[Signal; 2]>);
+
+impl Signals {
+    /// Listens from now on.
+    fn listen() -> Self {
+        let listen = |kind| signal(kind).ok();
+        let terminate = listen(SignalKind::terminate());
+        let both = terminate.zip(listen(SignalKind::interrupt()));
+        Self(both.map(|(terminate, interrupt)| [terminate, interrupt]))
+    }
+
+    /// Waits for the first one.
+    async fn first(self) -> &'static str {
+        let Some([mut terminate, mut interrupt]) = self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     }
 }

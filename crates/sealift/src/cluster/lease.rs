@@ -3,7 +3,8 @@
 //! A task looks at the lease and renews it; whoever is about to write asks [`Leader::leads`], which
 //! goes by what is known at that moment and by the clock, not by what the task last got to say.
 //! That two writes of one update cannot happen rests on compare-and-swap (of the push, of the
-//! patch), not on this.
+//! patch), not on this. The task is the only writer of the lease: open intents ([`super::intents`])
+//! travel with its renewals.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,8 @@ use sealift_core::election::{Election, Lease, Moment, Seen, Step, Timing, Write}
 use sealift_core::limits::LEASE_REQUEST_MS_MAX;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use super::intents::{OpenIntents, pause_after};
 
 /// The lease of Argo CD Image Updater: both never write at once while one takes the other's place.
 pub const LEASE_NAME: &str = "c21b75f2.argoproj.io";
@@ -36,9 +39,7 @@ struct Shared {
 /// A candidate that takes part in the election until it is dropped or gives up.
 pub struct Candidacy {
     leader: Leader,
-    api: Api<LeaseObject>,
-    /// The lease as it was read or written last: fields that are not ours stay in it.
-    object: Arc<Mutex<Option<LeaseObject>>>,
+    stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -83,27 +84,33 @@ impl Shared {
 }
 
 impl Candidacy {
-    /// Stands for election.
+    /// Stands for election. Whoever leads writes `intents` to the lease.
     #[must_use]
-    pub fn start(client: Client, namespace: &str, identity: String, timing: Timing) -> Self {
-        let api = Api::namespaced(client, namespace);
+    pub fn start(
+        client: Client,
+        namespace: &str,
+        identity: String,
+        timing: Timing,
+        intents: Option<OpenIntents>,
+    ) -> Self {
         let leader = Leader(Arc::new(Shared {
             election: Mutex::new(Election::new(identity, timing)),
             beginning: Instant::now(),
             leads: watch::channel(false).0,
         }));
-        let object = Arc::default();
         let runner = Runner {
             leader: leader.clone(),
-            api: api.clone(),
-            object: Arc::clone(&object),
+            api: Api::namespaced(client, namespace),
+            object: None,
+            intents,
             look: timing.look,
+            led: false,
         };
+        let (stop, asked) = watch::channel(false);
         Self {
             leader,
-            api,
-            object,
-            task: tokio::spawn(runner.run()),
+            stop,
+            task: tokio::spawn(runner.run(asked)),
         }
     }
 
@@ -115,15 +122,10 @@ impl Candidacy {
 
     /// Gives the lease up, where we hold it, so that another need not wait. Nothing is being
     /// written by now.
-    pub async fn give_up(self) {
-        self.task.abort();
-        let step = self.leader.election().release(self.leader.0.now());
-        if let Some(step) = step
-            && let Err(error) = write(&self.api, &self.object, step).await
-        {
-            let error = crate::pipeline::chain(&error);
-            tracing::debug!(error, "the lease was not given up; it ends by itself");
-        }
+    pub async fn give_up(mut self) {
+        self.stop.send_replace(true);
+        let bound = Duration::from_millis(3 * LEASE_REQUEST_MS_MAX);
+        let _late = tokio::time::timeout(bound, &mut self.task).await;
     }
 }
 
@@ -131,104 +133,159 @@ impl Candidacy {
 struct Runner {
     leader: Leader,
     api: Api<LeaseObject>,
-    object: Arc<Mutex<Option<LeaseObject>>>,
+    /// The lease as it was read or written last: fields that are not ours stay in it.
+    object: Option<LeaseObject>,
+    intents: Option<OpenIntents>,
     look: Duration,
+    led: bool,
+}
+
+/// When to go on, and how.
+struct Next {
+    pause: Duration,
+    /// Something failed: look at the lease before it is written again.
+    look_first: bool,
 }
 
 impl Runner {
-    async fn run(self) {
-        let (mut led, mut look_first) = (false, true);
+    async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut look_first = true;
         loop {
-            let now = self.leader.0.now();
-            let renewal = self.leader.election().renewal(now);
-            let step = match renewal.filter(|_| !look_first) {
-                Some(write) => Ok(Step::Write(write)),
-                None => self.look().await,
-            };
-            let mut pause = self.look;
-            look_first = match step {
-                Ok(Step::Wait(wait)) => {
-                    pause = wait;
-                    false
-                }
-                Ok(Step::Write(write)) => self.write(write).await.is_err(),
-                Err(error) => {
-                    let error = crate::pipeline::chain(&error);
-                    tracing::debug!(error, "the lease could not be read");
-                    true
-                }
-            };
-            let leads = self.leader.leads();
-            if leads != led {
-                let identity = self.leader.election().identity().to_owned();
-                tracing::info!(leads, identity, "leadership changed");
-                led = leads;
-            }
-            self.leader.0.leads.send_replace(leads);
+            let next = self.round(look_first).await;
+            look_first = next.look_first;
+            self.publish();
             // Jittered, so that candidates do not ask at the same moments for ever.
             let part = rand::rng().random_range(0.8..=1.0);
-            tokio::time::sleep(pause.mul_f64(part)).await;
+            let stopped = tokio::select! {
+                () = tokio::time::sleep(next.pause.mul_f64(part)) => false,
+                () = due(self.intents.as_ref()), if !look_first => false,
+                _ = stop.wait_for(|stop| *stop) => true,
+            };
+            if stopped {
+                return self.release().await;
+            }
         }
     }
 
-    async fn look(&self) -> Result<Step, Error> {
-        let object = bounded(self.api.get_opt(LEASE_NAME)).await?;
-        let seen = object.as_ref().map(seen);
-        *lock(&self.object) = object;
-        // The moment after the answer: what it shows was not there any later.
+    /// Renews, or looks and does what follows.
+    async fn round(&mut self, look_first: bool) -> Next {
         let now = self.leader.0.now();
-        Ok(self.leader.election().next(seen.as_ref(), now))
-    }
-
-    async fn write(&self, step: Write) -> Result<(), Error> {
-        let asked = self.leader.0.now();
-        match write(&self.api, &self.object, step).await {
-            Ok(seen) => {
-                self.leader.election().written(seen, asked);
-                Ok(())
-            }
+        let renewal = self.leader.election().renewal(now);
+        let step = match renewal.filter(|_| !look_first) {
+            Some(write) => Ok(Step::Write(write)),
+            None => self.look().await,
+        };
+        let done = match step {
+            Ok(Step::Wait(wait)) => Ok(wait),
+            Ok(Step::Write(write)) => self.write(write).await.map(|()| self.look),
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(pause) => Next {
+                pause,
+                look_first: false,
+            },
             Err(error) => {
                 let text = crate::pipeline::chain(&error);
-                tracing::debug!(error = text, "the lease was not written");
-                Err(error)
+                tracing::debug!(error = text, "the lease could not be read or written");
+                Next {
+                    pause: pause_after(&error).min(self.look),
+                    look_first: true,
+                }
+            }
+        }
+    }
+
+    /// Says to whoever asks or waits how things are now.
+    fn publish(&mut self) {
+        let leads = self.leader.leads();
+        if leads != self.led {
+            let identity = self.leader.election().identity().to_owned();
+            tracing::info!(leads, identity, "leadership changed");
+            self.led = leads;
+        }
+        if let Some(intents) = &self.intents {
+            intents.publish(leads);
+        }
+        self.leader.0.leads.send_replace(leads);
+    }
+
+    async fn look(&mut self) -> Result<Step, Error> {
+        self.object = bounded(self.api.get_opt(LEASE_NAME)).await?;
+        let seen = self.object.as_ref().map(seen);
+        // The moment after the answer: what it shows was not there any later.
+        let now = self.leader.0.now();
+        let step = self.leader.election().next(seen.as_ref(), now);
+        if let (Some(intents), Step::Write(_)) = (&self.intents, &step) {
+            // It is ours, or about to be: what others kept there is looked after from now on.
+            intents.read(self.object.as_ref());
+        }
+        Ok(step)
+    }
+
+    /// Writes the lease over exactly the version that the step builds on, with open intents.
+    async fn write(&mut self, write: Write) -> Result<(), Error> {
+        let asked = self.leader.0.now();
+        let parameters = PostParams::default();
+        let mut object = self.object.clone().unwrap_or_default();
+        object.metadata.name = Some(LEASE_NAME.to_owned());
+        object.metadata.managed_fields = None;
+        let written = match write {
+            Write::Create(lease) => {
+                object.spec = Some(spec(&lease, None));
+                self.apply(&mut object);
+                bounded(self.api.create(&parameters, &object)).await?
+            }
+            Write::Replace { lease, version } => {
+                object.metadata.resource_version = Some(version);
+                object.spec = Some(spec(&lease, object.spec.take()));
+                self.apply(&mut object);
+                bounded(self.api.replace(LEASE_NAME, &parameters, &object)).await?
+            }
+        };
+        self.leader.election().written(seen(&written), asked);
+        if let Some(intents) = &self.intents {
+            intents.read(Some(&written));
+        }
+        self.object = Some(written);
+        Ok(())
+    }
+
+    fn apply(&self, object: &mut LeaseObject) {
+        if let Some(intents) = &self.intents {
+            intents.apply(object);
+        }
+    }
+
+    /// Gives the lease up. Where somebody else wrote to it, it is looked at once more: it may still
+    /// be ours.
+    async fn release(mut self) {
+        for _ in 0..2 {
+            let now = self.leader.0.now();
+            let Some(step) = self.leader.election().release(now) else {
+                return;
+            };
+            let Err(error) = self.write(step).await else {
+                return;
+            };
+            let text = crate::pipeline::chain(&error);
+            tracing::debug!(error = text, "the lease was not given up");
+            if let Ok(Step::Write(write @ Write::Replace { .. })) = self.look().await {
+                let _taken_by_another = self.write(write).await;
             }
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Returns when open intents are to be written.
+async fn due(intents: Option<&OpenIntents>) {
+    match intents {
+        Some(intents) => intents.due().await,
+        None => std::future::pending().await,
+    }
 }
 
-/// Writes a lease over exactly the version that the step builds on.
-async fn write(
-    api: &Api<LeaseObject>,
-    known: &Mutex<Option<LeaseObject>>,
-    write: Write,
-) -> Result<Seen, Error> {
-    let parameters = PostParams::default();
-    let written = match write {
-        Write::Create(lease) => {
-            let mut object = LeaseObject::default();
-            object.metadata.name = Some(LEASE_NAME.to_owned());
-            object.spec = Some(spec(&lease, None));
-            bounded(api.create(&parameters, &object)).await?
-        }
-        Write::Replace { lease, version } => {
-            let mut object = lock(known).clone().unwrap_or_default();
-            object.metadata.name = Some(LEASE_NAME.to_owned());
-            object.metadata.resource_version = Some(version);
-            object.metadata.managed_fields = None;
-            object.spec = Some(spec(&lease, object.spec.take()));
-            bounded(api.replace(LEASE_NAME, &parameters, &object)).await?
-        }
-    };
-    let seen = seen(&written);
-    *lock(known) = Some(written);
-    Ok(seen)
-}
-
-async fn bounded<T>(ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(super) async fn bounded<T>(ask: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let answer = tokio::time::timeout(Duration::from_millis(LEASE_REQUEST_MS_MAX), ask).await;
     answer.unwrap_or_else(|late| Err(Error::Service(Box::new(late))))
 }

@@ -8,6 +8,7 @@
 pub mod config;
 pub mod counted;
 pub mod events;
+pub mod intents;
 pub mod lease;
 pub mod objects;
 mod read;

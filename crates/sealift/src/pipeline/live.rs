@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rand::Rng as _;
 use sealift_core::event::{
-    Body, Cause, Decision, IntendedWrite, Intent, IntentId, MaskedUrl, PushResult, SlotSummary,
+    Cause, Decision, IntendedWrite, Intent, IntentId, MaskedUrl, PushResult, SlotSummary,
 };
 use sealift_core::limits::{PATCH_TRIES_MAX, PUSH_PAUSE_MS_MAX};
 use sealift_core::manifest::ApplicationManifest;
@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::find::{Change, change, choose_one, unsupported};
 use super::item::Item;
-use super::push::{admitted, intended};
+use super::push::{admitted, decide_updated, intended};
 use super::report::{FileDiff, Push};
 use super::settle::{Settled, compared, shown_by};
 use super::{Context, Problem, chain};
@@ -277,7 +277,7 @@ async fn write(
         return Ok(Attempt::Done);
     }
     context.may_write()?;
-    let open = record_intent(context, items, &fresh.whole, writes)?;
+    let open = record_intent(context, items, &fresh.whole, writes).await?;
     let intent = open.intent.intent;
     let (result, cause, version) = match live.patch(&id.namespace, &id.name, patch).await {
         Patched::Landed { version } => (PushResult::Landed, None, Some(version)),
@@ -393,40 +393,50 @@ fn describe(item: &Item, fresh: &Fresh, after: &Value) -> Result<Push, Problem> 
 }
 
 /// Records what was decided and what is about to be sent. Nothing is sent before this is on the
-/// disk.
-fn record_intent(
+/// disk, or, where there is none, on the lease.
+async fn record_intent(
     context: &Context<'_>,
     items: &mut [Item],
     whole: &Value,
     writes: Writes,
 ) -> Result<OpenIntent, Problem> {
-    let mut place = None;
-    for (position, write) in &writes {
-        let Some(item) = items.get_mut(*position) else {
-            continue;
-        };
-        let old = write.old.as_deref().unwrap_or("nothing");
-        let detail = format!("`{old}` → `{}`", write.new);
-        item.decide(Decision::Updated, Reason::Newest, detail);
-        context.record(&Body::Considered(Box::new(item.considered())))?;
-        item.set_recorded();
-        place = Some((place_of(item), item.application.id.to_string()));
-    }
-    let (repository, application) = place.ok_or_else(|| Problem {
+    let first = writes
+        .first()
+        .and_then(|(position, _)| items.get(*position));
+    let first = first.ok_or_else(|| Problem {
         reason: Reason::Internal,
         detail: "a patch without a write".to_owned(),
     })?;
     let version = whole.pointer("/metadata/resourceVersion");
+    let (repository, application) = (place_of(first), first.application.id.to_string());
+    let (positions, writes): (Vec<usize>, Vec<IntendedWrite>) = writes.into_iter().unzip();
     let intent = Intent {
         intent: IntentId::from_random(rand::rng().random()),
         repository,
         branch: NO_BRANCH.to_owned(),
         expected: version.and_then(Value::as_str).map(str::to_owned),
         commits: Vec::new(),
-        writes: writes.into_iter().map(|(_, write)| write).collect(),
+        writes,
         applications: vec![application],
     };
-    context.record_intent(intent, context.now())
+    let now = context.now();
+    let recorded = async {
+        context.keep_intent(&intent, now).await?;
+        for (position, write) in positions.iter().zip(&intent.writes) {
+            if let Some(item) = items.get_mut(*position) {
+                decide_updated(context, item, write)
+                    .inspect_err(|_| context.let_go(intent.intent))?;
+            }
+        }
+        context.record_intent(intent, now)
+    };
+    let recorded = recorded.await;
+    if let Err(problem) = &recorded {
+        // Without an intent nothing is sent, so nothing is updated.
+        let (reason, detail) = (problem.reason, &problem.detail);
+        decide(items, &positions, Decision::Failed, reason, detail);
+    }
+    recorded
 }
 
 fn decide(
@@ -462,9 +472,9 @@ pub(super) async fn settle(
     let owner = items.iter().find(|item| named(item) && is_live(item));
     let (Some(owner), Some(live)) = (owner, context.objects.live()) else {
         return Err(Problem {
-            reason: Reason::Lost,
+            reason: Reason::IntentOrphaned,
             detail: format!(
-                "intent `{}` cannot be settled: its Application is not followed any more",
+                "intent `{}`: its Application is not followed",
                 intent.intent
             ),
         });

@@ -37,7 +37,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use sealift_core::event::{
-    Body, Cause, Decision, Intent, IntentId, Notice, OpenIntentPlace, PushResult,
+    Body, Cause, Decision, Intent, IntentId, Notice, OpenIntentPlace, PushResult, open,
 };
 use sealift_core::reason::Reason;
 use sealift_core::template::Template;
@@ -46,6 +46,7 @@ use sealift_registry::RegistryError;
 use sealift_write::Author;
 
 use crate::cli::options::AnnotationsOption;
+use crate::cluster::intents::{NotKept, OpenIntents};
 use crate::cluster::lease::Leader;
 use crate::journal::{Journal, OpenIntent};
 use crate::metrics::Metrics;
@@ -108,6 +109,8 @@ pub struct Parts<'a> {
     pub repositories_at_once: usize,
     /// Says whether this replica leads. None: there are no others.
     pub leader: Option<Leader>,
+    /// The open intents on the lease.
+    pub intents: Option<OpenIntents>,
     /// Look at this Application only.
     pub only: Option<&'a str>,
     /// Look at these Applications (`namespace/name`) and at those that are written to the same
@@ -411,30 +414,55 @@ impl<'a> Context<'a> {
             .map_err(|error| not_recorded(&error))
     }
 
+    /// Keeps an intent on the lease, where there is no disk, and makes sure that we still lead.
+    async fn keep_intent(&self, intent: &Intent, now: Timestamp) -> Result<(), Problem> {
+        let (Some(intents), Some(journal)) = (&self.intents, self.journal) else {
+            return self.may_write();
+        };
+        let kept = open::Kept::new(journal.head().chain, now, intent);
+        intents.hold(kept).await.map_err(|error| Problem {
+            reason: match error {
+                NotKept::NotOurs => Reason::LeadershipLost,
+                _ => Reason::IntentNotKept,
+            },
+            detail: chain(&error),
+        })?;
+        // That took its time.
+        self.may_write().inspect_err(|_| intents.end(intent.intent))
+    }
+
     /// Records an intent and returns when it is on the disk.
     fn record_intent(&self, intent: Intent, now: Timestamp) -> Result<OpenIntent, Problem> {
-        let Some(journal) = self.journal else {
-            let detail = "there is no journal; nothing was pushed".to_owned();
-            return Err(Problem {
-                reason: Reason::Internal,
-                detail,
-            });
-        };
-        let body = Body::Intent(Box::new(intent.clone()));
-        let head = journal
-            .record_durably(&body, now)
-            .map_err(|error| not_recorded(&error))?;
-        let intent_id = intent.intent;
-        let place = OpenIntentPlace {
-            intent: intent_id,
-            sequence: head.sequence,
-            segment: 0,
-        };
+        let recorded = self.journalled(&intent, now);
+        let place = recorded.inspect_err(|_| self.let_go(intent.intent))?;
         Ok(OpenIntent {
             intent,
             time: now,
             place,
         })
+    }
+
+    fn journalled(&self, intent: &Intent, now: Timestamp) -> Result<OpenIntentPlace, Problem> {
+        let journal = self.journal.ok_or_else(|| Problem {
+            reason: Reason::Internal,
+            detail: "there is no journal; nothing was pushed".to_owned(),
+        })?;
+        let body = Body::Intent(Box::new(intent.clone()));
+        let head = journal
+            .record_durably(&body, now)
+            .map_err(|error| not_recorded(&error))?;
+        Ok(OpenIntentPlace {
+            intent: intent.intent,
+            sequence: head.sequence,
+            segment: 0,
+        })
+    }
+
+    /// An intent that is open no more leaves the lease.
+    fn let_go(&self, intent: IntentId) {
+        if let Some(intents) = &self.intents {
+            intents.end(intent);
+        }
     }
 
     fn settle(
@@ -449,8 +477,9 @@ impl<'a> Context<'a> {
         };
         journal
             .settle(intent, result, cause, commit, self.now())
-            .map(|_| ())
-            .map_err(|error| not_recorded(&error))
+            .map_err(|error| not_recorded(&error))?;
+        self.let_go(intent);
+        Ok(())
     }
 
     fn notice(&self, reason: Reason, subject: &str, detail: String) -> Result<(), Problem> {

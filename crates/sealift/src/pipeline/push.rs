@@ -83,7 +83,7 @@ pub(super) async fn push_changes(
         );
         return Ok(Attempt::Done);
     }
-    let open = match record_intent(context, group, &target, &prepared, writes, now) {
+    let open = match record_intent(context, group, &target, &prepared, writes, now).await {
         Ok(open) => open,
         Err(problem) => {
             // Without an intent nothing is sent, so nothing is updated.
@@ -321,8 +321,8 @@ fn describe(group: &Group, plan: &Plan, before: &Files, after: &Files, changed: 
 }
 
 /// Records what was decided and what is about to be pushed. Nothing is sent before this is on the
-/// disk.
-fn record_intent(
+/// disk, or, where there is none, on the lease.
+async fn record_intent(
     context: &Context<'_>,
     group: &mut Group,
     target: &Target,
@@ -335,18 +335,7 @@ fn record_intent(
         .map(|(_, write)| write.application.clone())
         .collect();
     applications.dedup();
-    for (item, write) in &writes {
-        if let Some(item) = group.items.get_mut(*item) {
-            let old = write.old.as_deref().unwrap_or("nothing");
-            item.decide(
-                Decision::Updated,
-                Reason::Newest,
-                format!("`{old}` → `{}`", write.new),
-            );
-            context.record(&Body::Considered(Box::new(item.considered())))?;
-            item.set_recorded();
-        }
-    }
+    let (positions, writes): (Vec<usize>, Vec<IntendedWrite>) = writes.into_iter().unzip();
     let intent = Intent {
         intent: IntentId::from_random(rand::rng().random()),
         repository: MaskedUrl::new(&group.repository),
@@ -357,10 +346,30 @@ fn record_intent(
             .iter()
             .map(ToString::to_string)
             .collect(),
-        writes: writes.into_iter().map(|(_, write)| write).collect(),
+        writes,
         applications,
     };
+    context.keep_intent(&intent, now).await?;
+    for (position, write) in positions.into_iter().zip(&intent.writes) {
+        if let Some(item) = group.items.get_mut(position) {
+            decide_updated(context, item, write).inspect_err(|_| context.let_go(intent.intent))?;
+        }
+    }
     context.record_intent(intent, now)
+}
+
+/// Decides and records that an item is updated.
+pub(super) fn decide_updated(
+    context: &Context<'_>,
+    item: &mut Item,
+    write: &IntendedWrite,
+) -> Result<(), Problem> {
+    let old = write.old.as_deref().unwrap_or("nothing");
+    let detail = format!("`{old}` → `{}`", write.new);
+    item.decide(Decision::Updated, Reason::Newest, detail);
+    context.record(&Body::Considered(Box::new(item.considered())))?;
+    item.set_recorded();
+    Ok(())
 }
 
 /// What is known of a push.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use sealift_core::event::{Cause, IntendedWrite, PushResult};
-use sealift_core::limits::SETTLE_HISTORY_MAX;
+use sealift_core::limits::{INTENT_ORPHAN_SECS_MAX, SETTLE_HISTORY_MAX};
 use sealift_core::oid::Oid;
 use sealift_core::reason::Reason;
 use sealift_core::secret::masked_url;
@@ -27,12 +27,17 @@ pub(super) async fn settle(context: &Context<'_>, items: &[Item]) -> Result<(), 
     }
     let open = std::mem::take(&mut *context.unsettled());
     for open in open {
-        // A cycle on a few Applications leaves the others' pushes to a whole one.
+        // A cycle on a few Applications leaves the others' pushes to a whole one, and one without
+        // those that are not due leaves theirs until they are.
         let concerns = |item: &Item| {
             let id = item.application.id.to_string();
             open.intent.applications.contains(&id)
         };
-        if context.among.is_some() && !items.iter().any(concerns) {
+        let later = context.not_due.is_some_and(|later| {
+            let mut named = open.intent.applications.iter();
+            named.any(|id| later.contains(id))
+        });
+        if (context.among.is_some() || later) && !items.iter().any(concerns) {
             context.unsettled().push(open);
             continue;
         }
@@ -42,6 +47,10 @@ pub(super) async fn settle(context: &Context<'_>, items: &[Item]) -> Result<(), 
                 tracing::info!(intent = %open.intent.intent, result = result.word(), "settled");
                 context.settle(open.intent.intent, result, cause, commit)?;
             }
+            Err(problem) if is_given_up(context, &problem, &open) => {
+                let cause = Some(Cause::new(problem.reason, problem.detail));
+                context.settle(open.intent.intent, PushResult::Failed, cause, None)?;
+            }
             Err(problem) => {
                 context.notice(problem.reason, &subject, problem.detail)?;
                 context.unsettled().push(open);
@@ -49,6 +58,13 @@ pub(super) async fn settle(context: &Context<'_>, items: &[Item]) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Whether an intent is too old to wait for an Application that names its place. A time in the
+/// future is nobody's.
+fn is_given_up(context: &Context<'_>, problem: &Problem, open: &OpenIntent) -> bool {
+    let age = context.now().duration_since(open.time).unsigned_abs();
+    problem.reason == Reason::IntentOrphaned && age.as_secs() > INTENT_ORPHAN_SECS_MAX
 }
 
 /// Whether a URL of an Application, in any spelling, is the one of an intent, which is masked.
@@ -76,9 +92,9 @@ async fn settle_one(
                 .contains(&item.application.id.to_string())
     });
     let owner = owner.ok_or_else(|| Problem {
-        reason: Reason::Lost,
+        reason: Reason::IntentOrphaned,
         detail: format!(
-            "intent `{}` cannot be settled: no Application names its repository any more",
+            "intent `{}`: no Application names its repository",
             intent.intent
         ),
     })?;

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use sealift_testkit::kube::KubeServer;
 use serde_json::{Value, json};
@@ -96,9 +97,9 @@ fn deployment(cluster: &ClusterWorld) -> Value {
     cluster.kube.get(&identity).unwrap()
 }
 
-/// The program as the Pod starts it, once: its arguments, its environment, its account, and nothing
-/// that can be written but what stands for `/tmp`.
-fn run_as_the_pod(cluster: &ClusterWorld, more: &[(&str, &str)]) -> Ran {
+/// The program as the Pod starts it: its arguments, its environment, its account, and nothing that
+/// can be written but what stands for `/tmp`.
+fn as_the_pod(cluster: &ClusterWorld, more: &[(&str, &str)]) -> Command {
     let deployment = deployment(cluster);
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let tmp = cluster.world.path("tmp");
@@ -111,15 +112,25 @@ fn run_as_the_pod(cluster: &ClusterWorld, more: &[(&str, &str)]) -> Ran {
     }
     program.envs(more.iter().copied());
     let arguments = container["args"].as_array().unwrap().iter();
-    let output = program
-        .args(arguments.map(|one| one.as_str().unwrap()))
-        .args(["--once", "--output", "json", "--kubeconfig"])
+    program
+        // The port is the Pod's own, not this machine's.
+        .args(arguments.map(|one| one.as_str().unwrap().replace(":8081", "0")))
+        .arg("--kubeconfig")
         .arg(cluster.world.path("kubeconfig"))
         .arg("--registries-conf-path")
-        .arg(cluster.world.path("registries.conf"))
-        .output()
-        .unwrap();
-    Ran::new(&output)
+        .arg(cluster.world.path("registries.conf"));
+    program
+}
+
+/// The same, once.
+fn run_as_the_pod(cluster: &ClusterWorld, more: &[(&str, &str)]) -> Ran {
+    let mut program = as_the_pod(cluster, more);
+    Ran::new(
+        &program
+            .args(["--once", "--output", "json"])
+            .output()
+            .unwrap(),
+    )
 }
 
 fn application(cluster: &ClusterWorld) -> Value {
@@ -157,7 +168,8 @@ fn the_manifests_are_applied_by_kubectl_and_what_runs_as_the_pod_updates() {
         parameters.as_array().unwrap().contains(&tag),
         "{parameters:#}"
     );
-    assert!(cluster.world.path("tmp/sealift/lock").is_file());
+    let caches = cluster.world.path("tmp/.local/state/sealift");
+    assert!(caches.join("lock").is_file());
 
     // Every key of the ConfigMap that the Deployment reads, with a value that is documented.
     let all = [
@@ -176,6 +188,41 @@ fn the_manifests_are_applied_by_kubectl_and_what_runs_as_the_pod_updates() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn the_pod_keeps_its_record_on_standard_output_and_nothing_on_its_disk_and_ends_in_order() {
+    let Some(cluster) = installed() else { return };
+    assert!(apply(&cluster).status.success());
+    cluster.world.images("acme/shop", &["1.8.2", "1.9.0"]);
+    application(&cluster);
+    let journal = cluster.world.path("journal");
+    let mut child = as_the_pod(&cluster, &[])
+        .stdout(std::fs::File::create(&journal).unwrap())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(90);
+    let text = || std::fs::read_to_string(&journal).unwrap();
+    while !text().contains("\"kind\":\"outcome\"") && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+    let text = text();
+    let kinds: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["kind"].clone())
+        .collect();
+    assert_eq!(kinds.first().unwrap(), "started");
+    assert_eq!(kinds.last().unwrap(), "stopped");
+    assert!(
+        kinds.contains(&json!("intent")) && kinds.contains(&json!("outcome")),
+        "{text}"
+    );
+    let caches = cluster.world.path("tmp/.local/state/sealift");
+    assert!(caches.is_dir() && !caches.join("journal").exists());
 }
 
 #[test]

@@ -127,7 +127,7 @@ async fn watched(cluster: &ClusterWorld) -> Arc<Cluster> {
 
 fn candidate(cluster: &ClusterWorld, watched: &Cluster, name: &str) -> Candidacy {
     let client = watched.client().clone();
-    Candidacy::start(client, &cluster.namespace, name.to_owned(), QUICK)
+    Candidacy::start(client, &cluster.namespace, name.to_owned(), QUICK, None)
 }
 
 fn application(name: &str) -> Value {

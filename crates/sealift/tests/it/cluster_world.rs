@@ -146,14 +146,19 @@ impl ClusterWorld {
 
     /// The same with a state folder of its own.
     pub(crate) fn command_in(&self, command: &str, state: &str) -> std::process::Command {
+        let mut program = self.command_bare(command);
+        program.arg("--state-dir").arg(self.world.path(state));
+        program
+    }
+
+    /// The same without one, as in a Pod without a disk.
+    pub(crate) fn command_bare(&self, command: &str) -> std::process::Command {
         let mut program = sealift();
         program
             .args([command, "--allow-local-git", "--kubeconfig"])
             .arg(self.world.path("kubeconfig"))
             .arg("--registries-conf-path")
-            .arg(self.world.path("registries.conf"))
-            .arg("--state-dir")
-            .arg(self.world.path(state));
+            .arg(self.world.path("registries.conf"));
         program
     }
 

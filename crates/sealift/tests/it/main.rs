@@ -16,6 +16,7 @@ mod cluster_live;
 mod cluster_pace;
 mod cluster_rights;
 mod cluster_status;
+mod cluster_takeover;
 mod cluster_world;
 mod doctor;
 mod git_ways;
