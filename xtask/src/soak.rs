@@ -1,6 +1,8 @@
 //! `cargo xtask soak`: kills `sealift run --once` at random moments, sometimes lets a person push
-//! in between, runs it again and asks whether everything is as if nothing had happened.
+//! in between, runs it again and asks whether everything is as if nothing had happened. In a cluster
+//! it kills the leader of two replicas.
 
+mod cluster;
 mod demo;
 mod rounds;
 mod seeded;
@@ -40,6 +42,8 @@ pub(crate) enum Where {
     Demo,
     /// A small random one: two Git repositories over HTTP.
     Seeded,
+    /// Two replicas on a real API server, without disks.
+    Cluster,
 }
 
 /// What differs between worlds.
@@ -72,25 +76,29 @@ pub(crate) fn command(arguments: &Arguments) -> Result<bool> {
         .clone()
         .unwrap_or_else(|| temporary.path().to_path_buf());
     let (world, rounds) = (arguments.world, arguments.rounds);
-    let failed = soak(&binary, &folder, world, rounds, arguments.seed)?;
-    println!("{} passed, {failed} failed", rounds - failed);
+    let Some(failed) = soak(&binary, &folder, world, rounds, arguments.seed)? else {
+        println!("it did not run");
+        return Ok(false);
+    };
+    println!("{} passed, {failed} failed", rounds.saturating_sub(failed));
     Ok(failed == 0)
 }
 
-/// Runs the rounds and returns how many broke.
+/// Runs the rounds and returns how many broke. `None`: the world's servers are not there.
 pub(crate) fn soak(
     binary: &Path,
     folder: &Path,
     world: Where,
     rounds: u32,
     seed: u64,
-) -> Result<u32> {
+) -> Result<Option<u32>> {
     fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let ground: Box<dyn Ground> = match world {
         Where::Demo => Box::new(demo::Demo::start(binary, &folder)?),
         Where::Seeded => Box::new(seeded::Seeded::start(&runtime, &folder, seed)),
+        Where::Cluster => return cluster::run(binary, &folder, rounds, seed),
     };
-    rounds::run(binary, &folder, ground.as_ref(), rounds, seed)
+    rounds::run(binary, &folder, ground.as_ref(), rounds, seed).map(Some)
 }

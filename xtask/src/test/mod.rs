@@ -109,6 +109,10 @@ const STEPS: &[Step] = &[
         name: "kill",
         run: steps::kill,
     },
+    Step {
+        name: "takeover",
+        run: steps::takeover,
+    },
 ];
 
 /// Runs the steps, whatever the ones before said, and says whether all passed.

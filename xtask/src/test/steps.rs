@@ -15,6 +15,8 @@ use crate::{bench, fuzz, lint, tools, vectors};
 
 /// Kills in one test.
 const KILL_ROUNDS: u32 = 10;
+/// Leaders killed in one test.
+const TAKEOVER_ROUNDS: u32 = 5;
 /// A fixed row of moments and people.
 const KILL_SEED: u64 = 3;
 /// A fixed row of inputs: a change, and not chance, makes this step fail.
@@ -247,6 +249,7 @@ pub(super) fn kill(_: &Path) -> Result<Outcome> {
     for (world, name) in [(Where::Demo, "demo"), (Where::Seeded, "seeded")] {
         let folder = folder.path().join(name);
         let broken = soak::soak(&binary, &folder, world, KILL_ROUNDS, KILL_SEED)?;
+        let broken = broken.unwrap_or(KILL_ROUNDS);
         passed += (KILL_ROUNDS - broken) as usize;
         failed += broken as usize;
     }
@@ -260,6 +263,27 @@ pub(super) fn kill(_: &Path) -> Result<Outcome> {
         failed,
         skipped: 0,
         why: why.to_owned(),
+    })
+}
+
+/// The leader of two replicas killed at random moments, a few times; `cargo xtask soak --world
+/// cluster` does it more often.
+pub(super) fn takeover(_: &Path) -> Result<Outcome> {
+    let folder = tempfile::tempdir()?;
+    let binary = bench::release_binary()?;
+    let world = Where::Cluster;
+    let Some(broken) = soak::soak(&binary, folder.path(), world, TAKEOVER_ROUNDS, KILL_SEED)?
+    else {
+        return Ok(Outcome {
+            skipped: TAKEOVER_ROUNDS as usize,
+            why: "there is no API server".to_owned(),
+            ..Outcome::default()
+        });
+    };
+    Ok(Outcome {
+        passed: (TAKEOVER_ROUNDS.saturating_sub(broken)) as usize,
+        failed: broken as usize,
+        ..Outcome::default()
     })
 }
 
