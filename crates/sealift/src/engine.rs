@@ -191,13 +191,7 @@ impl Engine {
         };
         let annotations = options.source.annotations.unwrap_or(unasked);
         let policies = Policies::new(unverified, &argocd_namespace, roots);
-        let mut settings = GitSettings::new(state.subfolder("git")?);
-        settings.net = Some(registries.net().clone());
-        settings.rules.allow_local = options.git.allow_local_git;
-        settings.rules.plaintext_credential_hosts =
-            options.git.allow_plaintext_git.iter().cloned().collect();
-        settings.rules.ssh_program = std::env::current_exe().ok();
-        let git = Repositories::new(settings)?;
+        let git = open_repositories(options.git, &state, &registries)?;
         let (journal, unsettled) = match mode {
             Mode::LookOn => (None, Vec::new()),
             Mode::Write | Mode::DryRun | Mode::Shadow => {
@@ -513,6 +507,20 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn open_repositories(
+    options: &GitOptions,
+    state: &StateFolder,
+    registries: &Registries,
+) -> anyhow::Result<Repositories> {
+    let mut settings = GitSettings::new(state.subfolder("git")?);
+    settings.net = Some(registries.net().clone());
+    settings.rules.allow_local = options.allow_local_git;
+    settings.rules.plaintext_credential_hosts =
+        options.allow_plaintext_git.iter().cloned().collect();
+    settings.rules.ssh_program = std::env::current_exe().ok();
+    Ok(Repositories::new(settings)?)
 }
 
 /// Where the Deployment of Argo CD Image Updater mounts `registries.conf`. Drop-in contract,

@@ -192,6 +192,7 @@ impl Around {
             shadow: false,
             repositories_at_once: 1,
             leader: None,
+            intents: None,
             only: None,
             among,
             not_due,
