@@ -339,6 +339,52 @@ pub const PATCH_TRIES_MAX: u32 = 5;
 /// Tries to write one status, in patches: each begins anew at the object as it is then.
 pub const STATUS_TRIES_MAX: u32 = 5;
 
+// Probes and metrics (`sealift::serve`).
+
+/// Connections that are open at once on one listening address, in connections; beyond that the
+/// oldest gives way. The kubelet and a pair of scrapers need a handful.
+pub const SERVER_CONNECTIONS_MAX: usize = 64;
+/// Time for a TLS handshake with whoever reads metrics, in milliseconds.
+pub const SERVER_HANDSHAKE_MS_MAX: u64 = 5_000;
+/// Time until the head of a request is there, in milliseconds: who sends slowly holds no connection
+/// longer.
+pub const SERVER_HEAD_MS_MAX: u64 = 5_000;
+/// Bytes of the head of a request, and of what is buffered of one. Tokens of ServiceAccounts have
+/// about 1 KiB.
+pub const SERVER_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Time for one connection with its one answer, in milliseconds: who reads slowly holds no
+/// connection longer.
+pub const SERVER_CONNECTION_MS_MAX: u64 = 30_000;
+/// Pause after a connection could not be accepted, in milliseconds: without file descriptors the
+/// next try fails, too.
+pub const SERVER_ACCEPT_PAUSE_MS: u64 = 500;
+/// Time that open connections have to end after a signal, in milliseconds.
+pub const SERVER_GRACE_MS: u64 = 5_000;
+/// Bytes of a bearer token; a longer one is refused without asking anybody.
+pub const METRICS_TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Time for both questions about one token to the API server, in milliseconds.
+pub const METRICS_REVIEW_MS_MAX: u64 = 10_000;
+/// Bytes of one answer to such a question: groups and extra fields of a user have a few KiB.
+pub const METRICS_REVIEW_BYTES_MAX: usize = 256 * 1024;
+/// Tokens that the API server is asked about at once, in tokens: a stranger's guesses must not
+/// become a load on it.
+pub const METRICS_REVIEWS_AT_ONCE_MAX: usize = 4;
+/// Answers about tokens that are remembered, in tokens.
+pub const METRICS_REVIEWS_MAX: usize = 256;
+/// How long a token that may read metrics is not asked about again, in seconds: a right that is
+/// taken away counts that much longer. `kube-rbac-proxy` and controller-runtime remember for one to
+/// five minutes.
+pub const METRICS_ALLOWED_SECS: u64 = 60;
+/// The same for one that may not, in seconds: a right that is given is seen within it.
+pub const METRICS_DENIED_SECS: u64 = 10;
+/// Life of a certificate that we sign ourselves, in days.
+pub const METRICS_CERTIFICATE_DAYS: i64 = 30;
+/// Age at which it is made anew, in days.
+pub const METRICS_CERTIFICATE_RENEW_DAYS: i64 = 20;
+/// Time between two looks at the certificate, in milliseconds: whether it is to be made anew, or was
+/// replaced in its folder.
+pub const METRICS_CERTIFICATE_LOOK_MS: u64 = 30_000;
+
 // Evidence and trust (`registry::evidence`, `trust`).
 
 /// Referrers of one digest, in manifests. Popular images carry dozens; a stranger who may push can

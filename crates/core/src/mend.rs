@@ -141,6 +141,12 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::StatusNotWritten | R::KubeEventNotSent => {
             "compare the ServiceAccount's rights with `deploy/rbac`"
         }
+        R::MetricsReviewFailed => {
+            "check the API server, and that `deploy/metrics/rbac.yaml` is applied"
+        }
+        R::MetricsCertificateInvalid => {
+            "look at `tls.crt` and `tls.key` in the folder of `--metrics-cert-path`"
+        }
         R::ShadowDiffers => "`sealift explain APP` says why Sealift chose as it did",
         R::WebhookNotAvailable => "leave it off; new tags are seen at the next interval",
         R::OptionNotAvailable => "take it out; the migration page says what holds instead",

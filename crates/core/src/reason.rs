@@ -182,6 +182,8 @@ reasons! {
     ApiServerRefused "api-server-refused" "The API server refused to read or change the Application.",
     StatusNotWritten "status-not-written" "The status of an object could not be written; what was decided holds all the same.",
     KubeEventNotSent "kube-event-not-sent" "A Kubernetes event about an update could not be created; the update holds all the same.",
+    MetricsReviewFailed "metrics-review-failed" "The API server could not say whether somebody may read the metrics, so they were not shown.",
+    MetricsCertificateInvalid "metrics-certificate-invalid" "The certificate for metrics could not be read or made anew; the one before it is still used.",
     ShadowDiffers "shadow-differs" "What is written now is not what Sealift would have written.",
     WebhookNotAvailable "webhook-not-available" "The webhook server is not available in this version.",
     OptionNotAvailable "option-not-available" "The option asks for something that is not available in this version.",

@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 const NAME: &str = "sealift";
 /// Name of the cluster-wide role where namespaces are watched one by one.
 const CLUSTER_POLICIES: &str = "sealift-cluster-policies";
+/// Name of the cluster-wide role for metrics: that of Argo CD Image Updater.
+const METRICS: &str = "argocd-image-updater-metrics-auth-role";
+/// Name of its binding.
+const METRICS_BINDING: &str = "argocd-image-updater-metrics-auth-rolebinding";
 /// Group of roles.
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -34,6 +38,8 @@ pub struct Rights {
     pub repository_credentials: Option<String>,
     /// Namespace and name of the lease.
     pub lease: Option<(String, String)>,
+    /// Whether the API server is asked who may read metrics.
+    pub reviews: bool,
 }
 
 /// Who gets the rights.
@@ -70,6 +76,11 @@ impl Rights {
             }
         };
         objects.extend(pair(None, name, &rules, account));
+        if self.reviews {
+            let [role, mut binding] = pair(None, METRICS, &review_rules(), account);
+            binding["metadata"]["name"] = json!(METRICS_BINDING);
+            objects.extend([role, binding]);
+        }
         objects
     }
 
@@ -128,6 +139,16 @@ fn watch_rules() -> Vec<Value> {
             &["imageupdaters"],
             &verbs,
         ),
+    ]
+}
+
+/// Whose a token is, and whether they may read metrics: both are asked by creating an object that
+/// nobody keeps.
+fn review_rules() -> Vec<Value> {
+    let create = |group, resource| rule(group, &[resource], &["create"]);
+    vec![
+        create("authentication.k8s.io", "tokenreviews"),
+        create("authorization.k8s.io", "subjectaccessreviews"),
     ]
 }
 
@@ -242,6 +263,7 @@ mod tests {
             config_maps: names(&[("argocd", "argocd-tls-certs-cm")]),
             repository_credentials: Some("argocd".to_owned()),
             lease: Some(("argocd".to_owned(), "lease".to_owned())),
+            reviews: true,
         };
         assert_eq!(
             lines(&rights),
@@ -259,6 +281,8 @@ mod tests {
                 "Role/team: applications[] get,patch",
                 "Role/team: secrets[a,b] get",
                 "ClusterRole/-: clusterpromotionpolicies[] list,watch",
+                "ClusterRole/-: tokenreviews[] create",
+                "ClusterRole/-: subjectaccessreviews[] create",
             ]
         );
     }

@@ -191,4 +191,65 @@ mod tests {
         assert!(text.contains("sealift_cycles_total 1"), "{text}");
         assert!(text.contains("sealift_applications_followed 4"), "{text}");
     }
+
+    /// Name, type and labels of each metric that is shown, as rows of the page begin.
+    fn rows(text: &str) -> Vec<String> {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let row = |line: &str| {
+            let (family, kind) = line.split_once(' ').unwrap();
+            let suffix = match kind {
+                "counter" => "_total",
+                "histogram" => "_bucket",
+                _ => "",
+            };
+            let name = format!("{family}{suffix}");
+            let sample = text
+                .lines()
+                .find_map(|line| line.strip_prefix(&name))
+                .unwrap();
+            let labels = sample
+                .strip_prefix('{')
+                .and_then(|rest| rest.split_once('}'));
+            let labels = labels.map_or("", |(labels, _)| labels).split(',');
+            let labels = labels.filter_map(|label| label.split_once('='));
+            let labels: Vec<String> = labels
+                .filter(|(name, _)| *name != "le")
+                .map(|(name, _)| format!("`{name}`"))
+                .collect();
+            let labels = match labels.is_empty() {
+                true => "–".to_owned(),
+                false => labels.join(", "),
+            };
+            let name = name.strip_suffix("_bucket").unwrap_or(&name);
+            format!("| `{name}` | {kind} | {labels} | ")
+        };
+        types.map(row).collect()
+    }
+
+    #[test]
+    fn the_page_about_metrics_names_each_of_them_with_its_type_and_its_labels() {
+        let metrics = Metrics::default();
+        metrics.peer.touch();
+        let labels = DecisionLabels {
+            decision: "updated",
+            reason: String::new(),
+        };
+        drop(metrics.decisions.get_or_create(&labels));
+        let labels = KindLabels {
+            kind: String::new(),
+        };
+        for family in [&metrics.requests, &metrics.pushes, &metrics.notices] {
+            drop(family.get_or_create(&labels));
+        }
+        let rows = rows(&metrics.text());
+        let page = include_str!("../../../docs/metrics.md");
+        for row in &rows {
+            assert!(page.contains(row.as_str()), "docs/metrics.md lacks: {row}");
+        }
+        let names = ["| `sealift_", "| `argocd_image_updater_"];
+        let documented = page
+            .lines()
+            .filter(|line| names.iter().any(|name| line.starts_with(name)));
+        assert_eq!(documented.count(), rows.len(), "one of them is not shown");
+    }
 }

@@ -3,14 +3,18 @@
 //! Those that mean something here mean the same. Those that ask for what this version has not got
 //! are refused by a reason; those that only would say how that is done ask for nothing.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
+use kube::Client;
 use sealift_core::environment::{self, go_bool};
 use sealift_core::mend::mend;
 use sealift_core::reason::Reason;
 
 use super::options::{flag_variable, variable, warned};
+use crate::serve::{self, Readers};
 
 /// Flags of `run` for the cluster.
 #[derive(Debug, Clone, Args)]
@@ -28,15 +32,10 @@ pub struct PeerOptions {
     /// One cycle looks at every ImageUpdater, whatever this says [env: MAX_CONCURRENT_RECONCILES=]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=10))]
     max_concurrent_reconciles: Option<u16>,
-    /// Metrics are at the address of the probes; another address is not available
-    #[arg(long, default_value = "0", value_name = "ADDRESS")]
-    metrics_bind_address: String,
-    /// Belongs to `--metrics-bind-address`
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          default_value = "true", value_parser = go_bool, action = clap::ArgAction::Set,
-          value_name = "BOOL")]
-    metrics_secure: bool,
-    /// Not available
+    /// Metrics
+    #[command(flatten)]
+    pub metrics: MetricsOptions,
+    /// HTTP/1.1 is spoken all the same
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set,
           value_name = "BOOL")]
@@ -47,6 +46,60 @@ pub struct PeerOptions {
     enable_webhook: Option<bool>,
     #[command(flatten)]
     webhook: WebhookOptions,
+}
+
+/// Where metrics are, and who may read them.
+#[derive(Debug, Clone, Args)]
+pub struct MetricsOptions {
+    /// Address of `/metrics`; with `0` they are at the address of the probes, for everybody
+    #[arg(long, default_value = "0", value_name = "ADDRESS")]
+    metrics_bind_address: String,
+    /// HTTPS, for whom the API server allows to `get` `/metrics`; `false`: HTTP, for everybody
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "true", value_parser = go_bool, action = clap::ArgAction::Set,
+          value_name = "BOOL")]
+    metrics_secure: bool,
+    /// Folder with `tls.crt` and `tls.key` for that, read again when they change [default: a
+    /// certificate that Sealift signs itself]
+    #[arg(long, value_name = "DIR")]
+    metrics_cert_path: Option<PathBuf>,
+}
+
+impl MetricsOptions {
+    /// The address that is theirs alone.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        serve::address(&self.metrics_bind_address).context("`--metrics-bind-address`")
+    }
+
+    /// Whether the API server is asked who may read them.
+    ///
+    /// # Errors
+    /// As [`Self::address`].
+    pub fn are_reviewed(&self) -> anyhow::Result<bool> {
+        Ok(self.metrics_secure && self.address()?.is_some())
+    }
+
+    /// Who may read them there; `api` is `None` where there is no API server.
+    ///
+    /// # Errors
+    /// Somebody would have to be asked, and there is nobody.
+    pub fn readers(&self, api: Option<Client>) -> anyhow::Result<Readers<'_>> {
+        if !self.metrics_secure {
+            return Ok(Readers::All);
+        }
+        let api = api.with_context(|| {
+            format!(
+                "`--metrics-bind-address {}`: the API server says who may read metrics, and with \
+                 `-f` there is none; `--metrics-secure=false` shows them to everybody, by HTTP",
+                self.metrics_bind_address
+            )
+        })?;
+        let certificate = self.metrics_cert_path.as_deref();
+        Ok(Readers::Allowed { api, certificate })
+    }
 }
 
 /// How a webhook server would be: without one they ask for nothing.
@@ -107,17 +160,10 @@ impl PeerOptions {
             return Err(refused("--enable-webhook", Reason::WebhookNotAvailable));
         }
         if self.enable_http2 {
-            return Err(refused("--enable-http2", Reason::OptionNotAvailable));
-        }
-        // Argo CD Image Updater's own manifests pass this: it must not keep the program from
-        // starting. Nothing listens there, which is less than was asked for, and never more.
-        if !matches!(self.metrics_bind_address.as_str(), "" | "0") {
+            // Who offers both is answered by HTTP/1.1: less than was asked, and nobody is kept out.
             tracing::warn!(
                 reason = Reason::OptionNotAvailable.id(),
-                "`--metrics-bind-address {}` (secure: {}) is not available and nothing listens \
-                 there; metrics are at `--health-probe-bind-address`",
-                self.metrics_bind_address,
-                self.metrics_secure
+                "`--enable-http2` is not available; metrics are served by HTTP/1.1"
             );
         }
         const NAME: &str = "MAX_CONCURRENT_RECONCILES";

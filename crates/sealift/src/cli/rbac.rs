@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::options::{
     CycleOptions, GitOptions, OutputFormat, OutputOptions, RegistryOptions, SourceOptions,
 };
+use super::peer::MetricsOptions;
 use crate::cluster::Namespaces;
 use crate::cluster::lease::LEASE_NAME;
 use crate::engine::{Engine, Mode, Options};
@@ -36,6 +37,8 @@ pub struct RbacArguments {
     /// Namespace of the lease [default: that of the ServiceAccount]
     #[arg(long, value_name = "NAME")]
     leader_election_namespace: Option<String>,
+    #[command(flatten)]
+    metrics: MetricsOptions,
     /// The ServiceAccount that gets the rights
     #[arg(
         long,
@@ -78,6 +81,7 @@ pub async fn run(arguments: RbacArguments) -> anyhow::Result<Exit> {
             LEASE_NAME.to_owned(),
         ));
     }
+    rights.reviews = arguments.metrics.are_reviewed()?;
     let account = Account {
         namespace: own,
         name: arguments.service_account,

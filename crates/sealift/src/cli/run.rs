@@ -21,8 +21,9 @@ use crate::engine::{Engine, Mode, Options, Record, Scope, Standing};
 use crate::exit::Exit;
 use crate::output::{ignore_closed_pipe, json_document};
 use crate::pipeline::report::Report;
+use crate::render;
 use crate::schedule::{Next, Schedule};
-use crate::{render, serve};
+use crate::serve::Servers;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,8 @@ pub struct RunArguments {
     /// With `--once`: end with 20 when something was refused
     #[arg(long, value_name = "WHAT", requires = "once")]
     fail_on: Option<FailOn>,
-    /// Address of `/healthz`, `/readyz` and `/metrics`; `0` is off
+    /// Address of `/healthz` and `/readyz`, and of `/metrics` where those have none of their own; `0`
+    /// is off
     #[arg(long, default_value = ":8081", value_name = "ADDRESS")]
     health_probe_bind_address: String,
     /// On an API server: write only while this replica holds the lease that all share
@@ -177,14 +179,10 @@ async fn forever(
     signals: Signals,
 ) -> anyhow::Result<Exit> {
     let (stop, mut asked) = watch::channel(false);
-    let server = match serve::address(&arguments.health_probe_bind_address)? {
-        Some(address) => {
-            let listener = serve::bind(address).await?;
-            let metrics = Arc::clone(&engine.metrics);
-            Some(tokio::spawn(serve::serve(listener, metrics, asked.clone())))
-        }
-        None => None,
-    };
+    let mut servers = Servers::new(Arc::clone(&engine.metrics), asked.clone());
+    let apart = arguments.peer.metrics.address()?;
+    let probes = &arguments.health_probe_bind_address;
+    servers.probes(probes, apart.is_none()).await?;
     let signals = tokio::spawn(async move {
         let signal = signals.first().await;
         tracing::info!(signal, "stopping");
@@ -193,6 +191,11 @@ async fn forever(
     let standing = stand(&mut engine, arguments).await?;
     let leader = standing.as_ref().and_then(Standing::leader);
     let cluster = engine.connect().await?;
+    if let Some(address) = apart {
+        let api = cluster.as_ref().map(|cluster| cluster.client().clone());
+        let readers = arguments.peer.metrics.readers(api)?;
+        servers.metrics(address, readers).await?;
+    }
     let mut edits = cluster.as_ref().map(|cluster| cluster.edits());
     if !arguments.peer.warms_up() {
         engine.metrics.set_ready();
@@ -231,9 +234,7 @@ async fn forever(
         standing.end().await;
     }
     signals.abort();
-    if let Some(server) = server {
-        server.await??;
-    }
+    servers.ended().await?;
     Ok(Exit::Done)
 }
 

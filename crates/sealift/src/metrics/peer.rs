@@ -117,6 +117,24 @@ impl Peer {
         *known = now;
     }
 
+    /// Gives each family a series, so that all of them are shown.
+    #[cfg(test)]
+    pub(super) fn touch(&self) {
+        let updater = UpdaterLabels {
+            image_updater_cr_name: String::new(),
+            image_updater_cr_namespace: String::new(),
+        };
+        let registry = RegistryLabels {
+            registry: String::new(),
+        };
+        drop(self.applications.get_or_create(&updater));
+        drop(self.images.get_or_create(&updater));
+        drop(self.updated.get_or_create(&updater));
+        drop(self.errors.get_or_create(&updater));
+        drop(self.registry_requests.get_or_create(&registry));
+        drop(self.registry_failures.get_or_create(&registry));
+    }
+
     /// Takes over what is counted elsewhere: somebody is about to look.
     pub(super) fn look(&self) {
         let set = |counter: &Counter, value| counter.inner().store(value, Ordering::Relaxed);

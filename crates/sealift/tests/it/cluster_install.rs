@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sealift_testkit::kube::KubeServer;
 use serde_json::{Value, json};
 
-use crate::cluster_world::ClusterWorld;
+use crate::cluster_world::{ClusterWorld, environment};
 use crate::world::{Ran, sealift};
 
 const IMAGE: &str = "registry.test/acme/shop";
@@ -21,14 +21,21 @@ fn deploy(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Applies what `docs/install.md` says, as the administrator.
-fn apply(cluster: &ClusterWorld) -> Output {
+/// `kubectl` as the administrator.
+fn kubectl(cluster: &ClusterWorld) -> Command {
     let kubeconfig = cluster.world.path("admin");
     std::fs::write(&kubeconfig, cluster.kube.admin_kubeconfig(NAMESPACE)).unwrap();
-    Command::new("kubectl")
+    let mut command = Command::new("kubectl");
+    command
         .env("HOME", cluster.world.path("home"))
         .arg("--kubeconfig")
-        .arg(&kubeconfig)
+        .arg(&kubeconfig);
+    command
+}
+
+/// Applies what `docs/install.md` says.
+fn apply(cluster: &ClusterWorld) -> Output {
+    kubectl(cluster)
         .args(["apply", "--server-side"])
         .arg("-f")
         .arg(deploy("crds"))
@@ -62,33 +69,6 @@ fn installed() -> Option<ClusterWorld> {
                     "pod-security.kubernetes.io/warn": "restricted" } } }),
     );
     Some(cluster)
-}
-
-/// What the kubelet would set for the container, from the Deployment and the ConfigMap that stand
-/// on the server.
-fn environment(cluster: &ClusterWorld, container: &Value) -> Vec<(String, String)> {
-    let config = cluster
-        .kube
-        .get(&json!({ "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": { "name": "argocd-image-updater-config", "namespace": NAMESPACE } }));
-    let data = config.unwrap()["data"].clone();
-    let variables = container["env"].as_array().unwrap().iter();
-    variables
-        .filter_map(|variable| {
-            let name = variable["name"].as_str().unwrap().to_owned();
-            let key = variable["valueFrom"]["configMapKeyRef"]["key"].as_str();
-            let field = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str();
-            let value = match (key, field) {
-                (Some(key), _) => data[key].as_str().map(str::to_owned),
-                (None, Some("metadata.namespace")) => Some(NAMESPACE.to_owned()),
-                (None, other) => {
-                    assert_eq!(other, None, "{variable}");
-                    variable["value"].as_str().map(str::to_owned)
-                }
-            };
-            Some((name, value?))
-        })
-        .collect()
 }
 
 fn deployment(cluster: &ClusterWorld) -> Value {
@@ -242,6 +222,58 @@ fn the_pod_of_the_manifests_is_admitted_where_pods_are_restricted_and_a_weaker_o
     spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
     let answer = pod("weaker", &spec);
     assert_eq!(answer.status, 403, "{answer:?}");
+}
+
+#[test]
+fn what_the_page_about_metrics_says_is_taken_and_the_pod_asks_for_them() {
+    let Some(cluster) = installed() else { return };
+    assert!(apply(&cluster).status.success());
+    let applied = kubectl(&cluster)
+        .args(["apply", "--server-side", "-f"])
+        .arg(deploy("metrics"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&applied.stderr);
+    assert!(applied.status.success(), "{said}");
+    // The command of the page, word for word; the patch is its one word with blanks.
+    let page = include_str!("../../../../docs/metrics.md");
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix("$ kubectl patch "));
+    let (words, patch) = line.unwrap().split_once(" '").unwrap();
+    let patched = kubectl(&cluster)
+        .arg("patch")
+        .args(words.split(' '))
+        .arg(patch.strip_suffix('\'').unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&patched.stderr);
+    assert!(patched.status.success(), "{said}");
+    let args = &deployment(&cluster)["spec"]["template"]["spec"]["containers"][0]["args"];
+    let args = args.as_array().unwrap();
+    assert_eq!(
+        args.last().unwrap(),
+        "--metrics-bind-address=:8443",
+        "{args:?}"
+    );
+    let ran = run_as_the_pod(&cluster, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // Whoever the roles of the page are for may ask and nobody else.
+    let may = |account: &str, resource: &str| {
+        let account = format!("system:serviceaccount:{NAMESPACE}:{account}");
+        let output = kubectl(&cluster)
+            .args(["auth", "can-i", "create", resource, "--as", &account])
+            .output()
+            .unwrap();
+        output.status.success()
+    };
+    for resource in [
+        "tokenreviews.authentication.k8s.io",
+        "subjectaccessreviews.authorization.k8s.io",
+    ] {
+        assert!(may(NAME, resource), "{resource}");
+        assert!(!may("default", resource), "{resource}");
+    }
 }
 
 /// What runs with the roles that ship can do its work and nothing else.

@@ -4,6 +4,8 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sealift_testkit::kube::KubeServer;
 use serde_json::{Value, json};
 
@@ -73,6 +75,11 @@ impl ClusterWorld {
     /// Defines our kinds, on a server where they are not.
     pub(crate) fn define_policies(&self) {
         CRDS.iter().for_each(|text| self.kube.apply_yaml(text));
+    }
+
+    /// Defines `ImageUpdater` alone, as where Argo CD Image Updater ran.
+    pub(crate) fn define_image_updaters(&self) {
+        self.kube.apply_yaml(CRDS[0]);
     }
 
     /// Lets it look for Argo CD's repository credentials.
@@ -190,4 +197,44 @@ pub(crate) fn of(namespace: &str, text: &str) -> String {
     let own = format!("sealift-cluster-policies-{namespace}");
     text.replace("namespace: argocd\n", &here)
         .replace("sealift-cluster-policies", &own)
+}
+
+/// What the kubelet would set for a container, from the ConfigMaps and Secrets on the server.
+pub(crate) fn environment(cluster: &ClusterWorld, container: &Value) -> Vec<(String, String)> {
+    let held = |kind: &str, reference: &Value| {
+        let name = &reference["name"];
+        let object = json!({ "apiVersion": "v1", "kind": kind,
+                             "metadata": { "name": name, "namespace": cluster.namespace } });
+        let object = cluster.kube.get(&object);
+        assert!(object.is_some() || reference["optional"] == true, "{name}");
+        let key = reference["key"].as_str().unwrap();
+        let value = object?["data"][key].as_str()?.to_owned();
+        match kind {
+            "Secret" => String::from_utf8(STANDARD.decode(value).unwrap()).ok(),
+            _ => Some(value),
+        }
+    };
+    let variables = container["env"].as_array().unwrap().iter();
+    variables
+        .filter_map(|variable| {
+            let name = variable["name"].as_str().unwrap().to_owned();
+            let from = &variable["valueFrom"];
+            let value = match &from["fieldRef"]["fieldPath"] {
+                Value::String(field) if field == "metadata.namespace" => {
+                    Some(cluster.namespace.clone())
+                }
+                Value::Null if from["configMapKeyRef"].is_object() => {
+                    held("ConfigMap", &from["configMapKeyRef"])
+                }
+                Value::Null if from["secretKeyRef"].is_object() => {
+                    held("Secret", &from["secretKeyRef"])
+                }
+                other => {
+                    assert_eq!(*other, Value::Null, "{variable}");
+                    variable["value"].as_str().map(str::to_owned)
+                }
+            };
+            Some((name, value?))
+        })
+        .collect()
 }

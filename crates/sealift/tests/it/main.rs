@@ -13,6 +13,7 @@ mod cluster_faults;
 mod cluster_install;
 mod cluster_lease;
 mod cluster_live;
+mod cluster_metrics;
 mod cluster_pace;
 mod cluster_rights;
 mod cluster_status;

@@ -35,6 +35,7 @@ fn flags_that_ask_for_nothing_are_taken() {
         "--max-concurrent-reconciles=2",
         "--metrics-bind-address=:8443",
         "--metrics-secure=false",
+        "--enable-http2",
         "--enable-webhook=false",
         "--webhook-port=8082",
         "--webhook-require-secret=false",
@@ -48,6 +49,23 @@ fn flags_that_ask_for_nothing_are_taken() {
     let text = stderr(&output);
     assert!(text.contains("option-not-available"), "{text}");
     assert!(!text.contains("topsecret"), "{text}");
+}
+
+#[test]
+fn metrics_for_whom_nobody_can_ask_are_not_served() {
+    let world = empty();
+    let output = sealift()
+        .args(["run", "--interval", "1h", "-f"])
+        .arg(world.apps())
+        .arg("--state-dir")
+        .arg(world.path("state"))
+        .args(["--health-probe-bind-address", "0"])
+        .args(["--metrics-bind-address", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    let text = stderr(&output);
+    assert_ne!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("--metrics-secure=false"), "{text}");
 }
 
 #[test]
