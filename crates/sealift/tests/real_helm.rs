@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sealift_testkit::helm;
 use sealift_testkit::kube::KubeServer;
 use serde_json::{Value, json};
 
@@ -22,18 +23,6 @@ fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../deploy")
         .join(name)
-}
-
-/// Helm, where it is installed.
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn helm() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).map(|folder| folder.join("helm"));
-    let helm = places.find(|place| place.is_file());
-    if helm.is_none() {
-        eprintln!("this test did NOT run: there is no `helm`");
-    }
-    helm
 }
 
 /// What the chart says with these values.
@@ -75,17 +64,23 @@ fn objects(text: &str) -> BTreeMap<Id, Value> {
 /// Every object that `docs/install.md` applies.
 fn manifests() -> BTreeMap<Id, Value> {
     let mut all = objects(&fs::read_to_string(deploy("rbac/namespace.yaml")).unwrap());
-    for folder in ["crds", "manifests"] {
-        for entry in fs::read_dir(deploy(folder)).unwrap() {
-            all.extend(objects(&fs::read_to_string(entry.unwrap().path()).unwrap()));
-        }
-    }
+    all.extend(folder("crds"));
+    all.extend(folder("manifests"));
     all
+}
+
+fn folder(name: &str) -> BTreeMap<Id, Value> {
+    let entries = fs::read_dir(deploy(name)).unwrap();
+    let files = entries.map(|entry| entry.unwrap().path());
+    let texts = files.filter(|path| path.is_file()).map(fs::read_to_string);
+    texts.flat_map(|text| objects(&text.unwrap())).collect()
 }
 
 #[test]
 fn the_chart_with_its_own_values_says_what_the_manifests_say() {
-    let Some(helm) = helm() else { return };
+    let Some(helm) = helm::find_or_say() else {
+        return;
+    };
     let (chart, manifests) = (objects(&rendered(&helm, &[])), manifests());
     let ids = |objects: &BTreeMap<Id, Value>| objects.keys().cloned().collect::<Vec<_>>();
     assert_eq!(ids(&chart), ids(&manifests));
@@ -94,9 +89,54 @@ fn the_chart_with_its_own_values_says_what_the_manifests_say() {
     }
 }
 
+/// With all namespaces watched the cluster-wide role is that of `deploy/rbac/cluster.yaml`.
+#[test]
+fn the_chart_for_all_namespaces_grants_what_the_roles_for_them_grant() {
+    let Some(helm) = helm::find_or_say() else {
+        return;
+    };
+    let chart = objects(&rendered(&helm, &["watchNamespaces={*}"]));
+    let roles = objects(&fs::read_to_string(deploy("rbac/cluster.yaml")).unwrap());
+    assert!(!roles.is_empty());
+    for (id, object) in &roles {
+        assert_eq!(chart.get(id), Some(object), "{id:?}");
+    }
+}
+
+#[test]
+fn with_metrics_of_their_own_the_chart_says_what_the_files_for_them_say_and_nothing_else_changes() {
+    let Some(helm) = helm::find_or_say() else {
+        return;
+    };
+    let values = ["metrics.secure=true", "metrics.serviceMonitor.enabled=true"];
+    let mut chart = objects(&rendered(&helm, &values));
+    let mut files = folder("metrics");
+    files.extend(folder("metrics/prometheus"));
+    // Whose Prometheus it is only its operator knows.
+    files.retain(|_, object| object["subjects"][0]["name"] != "prometheus-k8s");
+    for (id, object) in &files {
+        assert_eq!(chart.remove(id).as_ref(), Some(object), "{id:?}");
+    }
+    let mut manifests = manifests();
+    for (id, object) in &mut manifests {
+        if id.0 == "Deployment" {
+            let args = &mut object["spec"]["template"]["spec"]["containers"][0]["args"];
+            args.as_array_mut()
+                .unwrap()
+                .push(json!("--metrics-bind-address=:8443"));
+        }
+    }
+    assert!(chart.keys().eq(manifests.keys()));
+    for (id, object) in &manifests {
+        assert_eq!(&chart[id], object, "{id:?}");
+    }
+}
+
 #[test]
 fn a_real_api_server_takes_the_chart_with_every_value_set() {
-    let Some(helm) = helm() else { return };
+    let Some(helm) = helm::find_or_say() else {
+        return;
+    };
     let Some(kube) = KubeServer::start() else {
         return;
     };
@@ -122,6 +162,8 @@ fn a_real_api_server_takes_the_chart_with_every_value_set() {
         "caBundleConfigMap=roots",
         "networkPolicy.egressPorts={443,8443}",
         "extraArgs={--unverified=refuse}",
+        "metrics.secure=true",
+        "metrics.certificateSecret=metrics-tls",
     ];
     let text = rendered(&helm, &all);
     kube.apply_yaml(&text);
@@ -134,6 +176,8 @@ fn a_real_api_server_takes_the_chart_with_every_value_set() {
             "run",
             "--annotations=never",
             "--health-probe-bind-address=:8081",
+            "--metrics-bind-address=:8443",
+            "--metrics-cert-path=/app/metrics-tls",
             "--unverified=refuse"
         ])
     );
@@ -158,7 +202,9 @@ fn a_real_api_server_takes_the_chart_with_every_value_set() {
 
 #[test]
 fn no_values_give_the_right_to_list_secrets_unless_it_is_asked_for() {
-    let Some(helm) = helm() else { return };
+    let Some(helm) = helm::find_or_say() else {
+        return;
+    };
     let lists_secrets = |values: &[&str]| {
         let objects = objects(&rendered(&helm, values));
         let rules = objects

@@ -11,6 +11,8 @@
 )]
 
 pub mod git;
+pub mod go_tool;
+pub mod helm;
 pub mod kube;
 pub mod registry;
 pub mod signed;

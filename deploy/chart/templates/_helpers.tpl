@@ -35,6 +35,9 @@ subjects:
 - apiGroups: [argocd-image-updater.argoproj.io]
   resources: [imageupdaters]
   verbs: [get, list, watch]
+- apiGroups: [argocd-image-updater.argoproj.io]
+  resources: [imageupdaters/status]
+  verbs: [patch]
 {{- end }}
 
 {{- define "sealift.all" -}}

@@ -58,6 +58,10 @@ const STEPS: &[Step] = &[
         run: steps::kube,
     },
     Step {
+        name: "helm",
+        run: steps::helm,
+    },
+    Step {
         name: "fmt",
         run: steps::formatted,
     },

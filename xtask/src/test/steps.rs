@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask test`, each a function from the workspace's root to counts.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -30,22 +30,34 @@ pub(super) fn packages(_: &Path) -> Result<Outcome> {
     Ok(Outcome::of(true))
 }
 
-/// The API server that the tests run against is there, or is built. Without it they do not run,
-/// which is a failure where everything must.
+/// The API server that the tests run against is there, or is built.
 pub(super) fn kube(_: &Path) -> Result<Outcome> {
-    match sealift_testkit::kube::binaries::find_or_build() {
-        Ok(binaries) => {
-            println!("{}", binaries.kube_apiserver.display());
-            Ok(Outcome::of(true))
+    let binaries = sealift_testkit::kube::binaries::find_or_build();
+    let program = binaries.map(|binaries| binaries.kube_apiserver);
+    Ok(found(program, "the tests on an API server do not run"))
+}
+
+/// The Helm that renders the chart in the tests is there, or is built.
+pub(super) fn helm(_: &Path) -> Result<Outcome> {
+    let program = sealift_testkit::helm::find_or_build();
+    Ok(found(program, "the tests of the chart do not run"))
+}
+
+/// Without the program some tests do not run, which is a failure where everything must.
+fn found(program: Result<PathBuf, String>, without: &str) -> Outcome {
+    match program {
+        Ok(program) => {
+            println!("{}", program.display());
+            Outcome::of(true)
         }
         Err(why) => {
             let needed = std::env::var_os("CI").is_some();
-            Ok(Outcome {
+            Outcome {
                 failed: needed.into(),
                 skipped: (!needed).into(),
-                why: format!("{why}; the tests on an API server do not run"),
+                why: format!("{why}; {without}"),
                 ..Outcome::default()
-            })
+            }
         }
     }
 }
@@ -123,8 +135,8 @@ fn counted(mut command: Command) -> Result<Outcome> {
 }
 
 /// The real signers and servers of Sigstore, in the versions that `tools/` pins.
-pub(super) fn tools(root: &Path) -> Result<Outcome> {
-    match tools::build(root)? {
+pub(super) fn tools(_: &Path) -> Result<Outcome> {
+    match tools::build()? {
         Some(folders) => {
             let passed = folders.len();
             let joined = std::env::join_paths(folders)?;
@@ -140,7 +152,7 @@ pub(super) fn tools(root: &Path) -> Result<Outcome> {
 
 /// Images that those programs sign, from a registry into Git; and whether `cosign verify` agrees.
 pub(super) fn sigstore(root: &Path) -> Result<Outcome> {
-    let Some(folders) = tools::build(root)? else {
+    let Some(folders) = tools::build()? else {
         return Ok(without_go());
     };
     let mut command = lint::cargo_command(root);

@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::go_tool::{go, on_path};
+
 /// Folder with `etcd` and `kube-apiserver`, as the Kubernetes project's own test tools know it.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// The Go package of the server.
@@ -148,19 +150,6 @@ fn cache() -> Result<PathBuf, String> {
     xdg.filter(|path| path.is_absolute())
         .or_else(home)
         .ok_or_else(|| "neither `XDG_CACHE_HOME` nor `HOME` is set".to_owned())
-}
-
-fn go() -> Option<PathBuf> {
-    let usual = PathBuf::from("/usr/local/go/bin/go");
-    on_path("go").or_else(|| usual.is_file().then_some(usual))
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain(["/usr/bin".into(), "/usr/sbin".into()]);
-    folders
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
 }
 
 #[cfg(test)]
