@@ -7,6 +7,7 @@ use sealift_testkit::registry::image::{ImageSpec, image};
 use sealift_testkit::registry::scripted::{Auth, ScriptedRegistry};
 use serde_json::json;
 
+use crate::cluster_peer::peers_roles;
 use crate::cluster_world::ClusterWorld;
 use crate::world::{App, values};
 
@@ -145,39 +146,6 @@ fn an_image_updater_of_the_cluster_is_followed_and_annotations_are_not_unless_as
         ran.stderr
     );
     assert_eq!(repository.subjects("main").len(), 2);
-}
-
-/// The peer's own namespaced roles (drop-in contract, "RBAC"), which know nothing of our policies.
-fn peers_roles(namespace: &str, account: &str) -> Vec<serde_json::Value> {
-    let role = |name: &str, rules: serde_json::Value| {
-        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-                "metadata": { "name": name, "namespace": namespace }, "rules": rules })
-    };
-    let binding = |name: &str| {
-        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-                "metadata": { "name": name, "namespace": namespace },
-                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name },
-                "subjects": [{ "kind": "ServiceAccount", "name": account,
-                               "namespace": namespace }] })
-    };
-    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount",
-                          "metadata": { "name": account, "namespace": namespace } });
-    let manager = json!([
-        { "apiGroups": [""], "resources": ["events"], "verbs": ["create"] },
-        { "apiGroups": ["argocd-image-updater.argoproj.io"], "resources": ["imageupdaters"],
-          "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"] },
-        { "apiGroups": ["argoproj.io"], "resources": ["applications"],
-          "verbs": ["get", "list", "patch", "update", "watch"] },
-    ]);
-    let secrets = json!([{ "apiGroups": [""], "resources": ["secrets", "configmaps"],
-                           "verbs": ["get", "list", "watch"] }]);
-    vec![
-        account,
-        role("argocd-image-updater-manager-role", manager),
-        role("argocd-image-updater", secrets),
-        binding("argocd-image-updater-manager-role"),
-        binding("argocd-image-updater"),
-    ]
 }
 
 /// Rights are asked before existence: to a stranger a kind that does not exist is forbidden. Where

@@ -11,14 +11,19 @@ use crate::world::{App, World, values};
 
 const IMAGE: &str = "registry.test/acme/shop";
 
-fn world() -> (World, BareRepository) {
+pub(crate) fn world() -> (World, BareRepository) {
     let world = World::new();
     world.images("acme/shop", &["1.8.2", "1.9.0"]);
     let repository = world.repository("gitops", &[("shop/values.yaml", &values(IMAGE, "1.8.2"))]);
     (world, repository)
 }
 
-fn shop(world: &World, repository: &BareRepository, url: Option<String>, more: &[(&str, &str)]) {
+pub(crate) fn shop(
+    world: &World,
+    repository: &BareRepository,
+    url: Option<String>,
+    more: &[(&str, &str)],
+) {
     let image = format!("{IMAGE}:1.x");
     let mut app = App::helm("shop", &image, &[], repository);
     let annotations = [&[("write-back-target", "helmvalues:values.yaml")], more].concat();
@@ -104,6 +109,18 @@ fn over_https_with_a_secret_and_argo_cds_certificates() {
     let server = GitHttp::start(world.git.path(), options);
     let method = ("write-back-method", "git:secret:argocd/login");
     shop(&world, &repository, Some(server.url("gitops")), &[method]);
+    let objects = https_objects(&server, "bot", "s3cret-token");
+    fs::write(world.apps().join("objects.yaml"), &objects).unwrap();
+    landed(&world, &repository, &[]);
+    for entry in walk(&world.path("state")) {
+        let text = fs::read(&entry).unwrap_or_default();
+        let found = text.windows(12).any(|window| window == b"s3cret-token");
+        assert!(!found, "the password is in {}", entry.display());
+    }
+}
+
+/// The Secret `login`, and the authority of the server in Argo CD's ConfigMap.
+pub(crate) fn https_objects(server: &GitHttp, user: &str, password: &str) -> String {
     let ca: String = server
         .ca_pem()
         .unwrap()
@@ -119,18 +136,11 @@ fn over_https_with_a_secret_and_argo_cds_certificates() {
         .next()
         .unwrap()
         .to_owned();
-    let objects = format!(
+    format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: login, namespace: argocd}}\nstringData:\n  \
-         username: bot\n  password: s3cret-token\n---\napiVersion: v1\nkind: ConfigMap\n\
+         username: {user}\n  password: {password}\n---\napiVersion: v1\nkind: ConfigMap\n\
          metadata: {{name: argocd-tls-certs-cm, namespace: argocd}}\ndata:\n  {host}: |\n{ca}"
-    );
-    fs::write(world.apps().join("objects.yaml"), &objects).unwrap();
-    landed(&world, &repository, &[]);
-    for entry in walk(&world.path("state")) {
-        let text = fs::read(&entry).unwrap_or_default();
-        let found = text.windows(12).any(|window| window == b"s3cret-token");
-        assert!(!found, "the password is in {}", entry.display());
-    }
+    )
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
@@ -169,6 +179,20 @@ fn over_http_with_argo_cds_repository_secrets_by_longest_prefix() {
     landed(&world, &repository, &[]);
 }
 
+/// The Secret `key`, and what Argo CD's ConfigMap knows of hosts.
+pub(crate) fn ssh_objects(server: &Sshd, hosts: &str) -> String {
+    let indented =
+        |text: &str| -> String { text.lines().map(|line| format!("    {line}\n")).collect() };
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: key, namespace: argocd}}\nstringData:\n  \
+         sshPrivateKey: |\n{}---\napiVersion: v1\nkind: ConfigMap\n\
+         metadata: {{name: argocd-ssh-known-hosts-cm, namespace: argocd}}\ndata:\n  \
+         ssh_known_hosts: |\n{}",
+        indented(&server.user_key()),
+        indented(hosts)
+    )
+}
+
 #[test]
 fn over_ssh_with_a_known_host_and_never_with_an_unknown_one() {
     let (world, repository) = world();
@@ -179,20 +203,8 @@ fn over_ssh_with_a_known_host_and_never_with_an_unknown_one() {
         Some(server.url(repository.path())),
         &[("write-back-method", "git:secret:argocd/key")],
     );
-    let indented =
-        |text: &str| -> String { text.lines().map(|line| format!("    {line}\n")).collect() };
-    let objects = |hosts: &str| {
-        format!(
-            "apiVersion: v1\nkind: Secret\nmetadata: {{name: key, namespace: argocd}}\nstringData:\n  \
-             sshPrivateKey: |\n{}---\napiVersion: v1\nkind: ConfigMap\n\
-             metadata: {{name: argocd-ssh-known-hosts-cm, namespace: argocd}}\ndata:\n  \
-             ssh_known_hosts: |\n{}",
-            indented(&server.user_key()),
-            indented(hosts)
-        )
-    };
     let file = world.apps().join("objects.yaml");
-    fs::write(&file, objects("# nobody")).unwrap();
+    fs::write(&file, ssh_objects(&server, "# nobody")).unwrap();
     let ran = world.run(&[]);
     assert_eq!(
         ran.decision("shop"),
@@ -200,7 +212,7 @@ fn over_ssh_with_a_known_host_and_never_with_an_unknown_one() {
         "{}",
         ran.stderr
     );
-    fs::write(&file, objects(&server.known_hosts())).unwrap();
+    fs::write(&file, ssh_objects(&server, &server.known_hosts())).unwrap();
     landed(&world, &repository, &[]);
 }
 
