@@ -50,6 +50,7 @@ pub mod evidence;
 pub mod extract;
 pub mod glob;
 pub mod go_syntax;
+pub mod host;
 pub mod image_updater;
 pub mod limits;
 pub mod live;

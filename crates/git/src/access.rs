@@ -18,9 +18,9 @@ use sealift_core::secret::Secret;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::command::Access;
+use crate::command::{Access, PROXY_VARIABLES};
 use crate::error::GitError;
-use crate::url::{GitUrl, Scheme};
+use crate::url::{GitUrl, Scheme, proxy_secrets};
 
 /// Bundles of system roots, in the order they are looked for.
 const SYSTEM_ROOTS: &[&str] = &[
@@ -307,6 +307,13 @@ fn http(remote: &Remote, access: &mut Access, files: &mut Files<'_>) -> Result<(
     if let Some(proxy) = &remote.proxy {
         set("http.proxy", proxy.clone());
     }
+    let around = PROXY_VARIABLES
+        .iter()
+        .filter_map(|name| std::env::var(name).ok());
+    let proxies = around.chain(remote.proxy.clone());
+    access
+        .secrets
+        .extend(proxies.flat_map(|proxy| proxy_secrets(&proxy)));
     Ok(())
 }
 

@@ -27,18 +27,22 @@ use crate::error::GitError;
 const ENVIRONMENT_KEPT: &[&str] = &[
     "PATH",
     "TMPDIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
     "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
     "no_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "GIT_SSL_CAINFO",
     "GIT_EXEC_PATH",
+];
+
+/// Further ones, which may hold passwords.
+pub(crate) const PROXY_VARIABLES: &[&str] = &[
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
 ];
 
 /// Configuration of every command. git-config(1).
@@ -194,6 +198,7 @@ impl Program {
     fn environment(&self, access: &Access) -> Vec<(OsString, OsString)> {
         let kept = ENVIRONMENT_KEPT
             .iter()
+            .chain(PROXY_VARIABLES)
             .filter_map(|name| Some((*name, std::env::var_os(name)?)));
         let mut variables: Vec<(OsString, OsString)> =
             kept.map(|(name, value)| (name.into(), value)).collect();

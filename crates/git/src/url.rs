@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use sealift_core::host::is_disguised_address;
 use sealift_core::limits::GIT_URL_BYTES_MAX;
 use sealift_core::secret::{Secret, masked_url};
 use zeroize::Zeroizing;
@@ -365,7 +366,32 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
     if host.is_empty() || host.starts_with('-') || !valid {
         return Err("its host is not a host name or an address");
     }
+    if is_disguised_address(host) {
+        return Err("its host is a number that is read as an address; write four decimal numbers");
+    }
     Ok((host.to_ascii_lowercase(), port))
+}
+
+/// What of the URL of a proxy must not be seen: the password, or a user that stands alone, as it is
+/// written and as it is sent.
+pub(crate) fn proxy_secrets(url: &str) -> Vec<Secret<String>> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // A password may hold what ends an authority; then whoever wrote it meant the last `@`.
+    let Some((user_info, _)) = rest.rsplit_once('@') else {
+        return Vec::new();
+    };
+    let secret = match user_info.split_once(':') {
+        Some((_, password)) => password,
+        None => user_info,
+    };
+    let sent = decoded(secret).map(|text| Secret::new(text.to_string()));
+    let mut secrets = vec![Secret::new(secret.to_owned())];
+    secrets.extend(sent.ok().filter(|sent| sent.expose() != secret));
+    // A reader that ends the authority there quotes what stands before it as a host.
+    if let Some((before, _)) = secret.split_once(['/', '?', '#']) {
+        secrets.push(Secret::new(before.to_owned()));
+    }
+    secrets
 }
 
 /// Percent-decoding of user and password. RFC 3986, section 2.1.
@@ -392,6 +418,41 @@ fn decoded(text: &str) -> Result<Zeroizing<String>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_in_disguise_are_no_hosts() {
+        for text in [
+            "https://0x7f.1/a/b",
+            "https://2130706433/a",
+            "ssh://git@0177.0.0.1:22/a",
+            "git@127.1:a/b",
+            "http://u:p@0xa9fea9fe/a",
+        ] {
+            let error = GitUrl::parse(text).unwrap_err();
+            assert!(error.rule.contains("number"), "{text}: {error}");
+        }
+        for text in [
+            "https://127.0.0.1/a",
+            "ssh://git@10.0.0.1/a",
+            "git@1.example:a/b",
+        ] {
+            assert!(GitUrl::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_proxy_is_secret_in_every_form() {
+        let of = |url: &str| -> Vec<String> {
+            let secrets = proxy_secrets(url);
+            secrets.iter().map(|one| one.expose().clone()).collect()
+        };
+        assert_eq!(of("http://u:hunter2@proxy:3128"), ["hunter2"]);
+        assert_eq!(of("http://u:p%40ss@proxy"), ["p%40ss", "p@ss"]);
+        assert_eq!(of("u:hunter2@proxy:3128"), ["hunter2"]);
+        assert_eq!(of("http://token@proxy"), ["token"]);
+        assert_eq!(of("http://u:p/q@ss@proxy/"), ["p/q@ss", "p"]);
+        assert_eq!(of("http://proxy:3128"), Vec::<String>::new());
+    }
 
     #[test]
     fn spellings_of_one_repository_have_one_canonical_text() {

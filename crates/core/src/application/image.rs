@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{ApplicationId, Context, ImageRule};
 use crate::credential::{CredentialAuthor, CredentialSource};
+use crate::host::{is_disguised_address, without_port};
 use crate::notice::Notice;
 use crate::platform::Wanted;
 use crate::promotion::cosign_key::Mapped;
@@ -44,6 +45,11 @@ pub(super) fn rule(
         .map_err(|problem| at_list(problem.into()))?;
     if !configured.reference.is_unambiguous() {
         let problem = ConfiguredImageError::Ambiguous(image.image.value.clone());
+        return Err(at_list(problem.into()));
+    }
+    let registry = configured.reference.registry.as_deref();
+    if registry.is_some_and(|registry| is_disguised_address(without_port(registry))) {
+        let problem = ConfiguredImageError::DisguisedAddress(image.image.value.clone());
         return Err(at_list(problem.into()));
     }
     let strategy = strategy(settings, image, notices);

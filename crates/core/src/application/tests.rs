@@ -348,6 +348,10 @@ fn an_image_that_would_be_written_or_asked_for_as_another_is_refused() {
         "r.example/r.example/prod/shop",
         "%67hcr.io/acme/shop",
         "x@ghcr.io/acme/shop",
+        "0x7f.1:5000/acme/shop",
+        "0177.0.0.1/acme/shop",
+        "2130706433:5000/acme/shop",
+        "127.1/acme/shop",
     ] {
         let list = format!("a={image}:1.x,b=r.example/prod/r.example/shop");
         let application = application(&[("image-list", &list)]);

@@ -24,6 +24,12 @@ pub enum ConfiguredImageError {
     /// What would be written, or asked for, is the name of another image.
     #[error("`{0}` reads as the name of another image; the entry was not used")]
     Ambiguous(String),
+    /// The registry is an address in a spelling that hides which one.
+    #[error(
+        "the registry of `{0}` is a number that is read as an address; the entry was not used; write \
+         the address as four decimal numbers"
+    )]
+    DisguisedAddress(String),
 }
 
 impl ConfiguredImageError {
@@ -31,7 +37,9 @@ impl ConfiguredImageError {
     #[must_use]
     pub const fn reason(&self) -> crate::reason::Reason {
         match self {
-            Self::Empty(_) | Self::Ambiguous(_) => crate::reason::Reason::SettingInvalid,
+            Self::Empty(_) | Self::Ambiguous(_) | Self::DisguisedAddress(_) => {
+                crate::reason::Reason::SettingInvalid
+            }
         }
     }
 }

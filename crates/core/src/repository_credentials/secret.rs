@@ -48,11 +48,7 @@ pub(super) fn write_back_access(
         GitLogin::SshKey(key.ok_or_else(|| fields.missing("`sshPrivateKey`"))?)
     } else if behind_scheme(repository, "https://").is_some() || is_loopback_http(repository) {
         if fields.is_set("githubAppID") {
-            let app = fields.github_app()?;
-            if app.installation_id.is_none() {
-                return Err(fields.missing("`githubAppInstallationID`"));
-            }
-            GitLogin::GithubApp(app)
+            GitLogin::GithubApp(fields.github_app()?)
         } else if !secret.data.contains_key("username") {
             return Err(fields.missing("`githubAppID` or `username`"));
         } else {

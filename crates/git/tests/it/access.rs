@@ -431,6 +431,24 @@ async fn a_key_that_the_server_does_not_know_is_unauthorized() {
 }
 
 #[tokio::test]
+async fn the_password_of_a_proxy_is_in_no_message() {
+    for world in World::both() {
+        // Git quotes what it takes for the host of the first one, and nobody listens behind the second.
+        for proxy in [
+            "http://user:hunter2xyz/z@proxy:1",
+            "http://user:hunter2xyz@127.0.0.1:1",
+        ] {
+            let mut remote = remote("http://git.invalid/r");
+            remote.proxy = Some(proxy.to_owned());
+            let mut repository = world.repositories.open(&remote).await.unwrap();
+            let error = repository.fetch(&[None]).await.unwrap_err();
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("hunter2xyz"), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_deep_look_over_http_finds_what_is_behind_the_head() {
     for world in World::both() {
         let bare = world.remotes.repository("r");

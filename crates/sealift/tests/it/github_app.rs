@@ -130,10 +130,12 @@ fn a_secret_that_an_application_names_may_hold_an_app() {
 
 #[test]
 fn an_installation_that_nobody_names_is_found_by_the_repository() {
-    let forge = Forge::start();
-    forge.app("git");
-    forge.secret(TEMPLATE, None, forge.api.private_key_pem());
-    forge.landed(&forge.world.run(&[]));
+    for (method, labels) in [("git", TEMPLATE), ("git:secret:argocd/app", "")] {
+        let forge = Forge::start();
+        forge.app(method);
+        forge.secret(labels, None, forge.api.private_key_pem());
+        forge.landed(&forge.world.run(&[]));
+    }
 }
 
 #[test]
