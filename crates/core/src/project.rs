@@ -1,10 +1,12 @@
 //! What an AppProject allows its Applications, as far as it matters for writing: repositories
-//! (`sourceRepos`) and namespaces of Applications (`sourceNamespaces`).
+//! (`sourceRepos`) and namespaces of Applications (`sourceNamespaces`), and what global projects add.
 //!
 //! Not here: reading projects. Destinations, kinds and roles bound what Argo CD does with a cluster
 //! and are its own to enforce: nothing is written there. Argo CD manual, "Projects" and
 //! "Applications in any namespace"; patterns are those of `github.com/gobwas/glob` with `/` as
 //! separator, translated to regular expressions that need linear time.
+
+pub mod global;
 
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;

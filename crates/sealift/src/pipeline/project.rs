@@ -1,13 +1,15 @@
 //! The rules of AppProjects, before anything is written to a repository.
 //!
-//! What a project does not allow is refused. Where a project may not be read or is not there, its
-//! rules are not applied, and one notice says so; where nobody knows, because the API server did
-//! not answer, nothing is written. An Application that is written itself touches no repository.
+//! What a project does not allow is refused; global projects that hold for it count with it. Where a
+//! project may not be read or is not there, its rules are not applied, and one notice says so; where
+//! nobody knows, because the API server did not answer, nothing is written. An Application that is
+//! written itself touches no repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sealift_core::event::Cause;
+use sealift_core::project::global::{self, GLOBAL_PROJECTS, GlobalProject, SETTINGS};
 use sealift_core::project::{AppProject, DEFAULT_PROJECT};
 use sealift_core::reason::Reason;
 use sealift_core::settings::Method;
@@ -17,14 +19,17 @@ use super::report::{Problem as Reported, Report};
 use super::{Context, Problem, chain};
 use crate::objects::ObjectsError;
 
-/// Argo CD's own settings, and the key in it that names projects which give others more.
-const SETTINGS: (&str, &str) = ("argocd-cm", "globalProjects");
 /// Projects that a notice names.
 const NAMED_MAX: usize = 10;
 
 /// What is known of a project.
 enum Known {
-    Rules(Arc<AppProject>),
+    Rules {
+        /// With those of global projects.
+        rules: AppProject,
+        /// Why global projects may add to them that were not read.
+        partial: Option<String>,
+    },
     /// Its rules are not applied.
     Unreadable,
     /// Nobody knows.
@@ -35,6 +40,8 @@ enum Known {
 struct Projects<'a> {
     context: &'a Context<'a>,
     known: BTreeMap<String, Known>,
+    /// What `argocd-cm` says of global projects, once it was asked.
+    global: Option<Result<Vec<GlobalProject>, Unread>>,
     /// Why the rules of a project are not applied.
     unreadable: BTreeMap<String, BTreeSet<String>>,
 }
@@ -44,6 +51,7 @@ pub(super) async fn enforce(context: &Context<'_>, items: &mut [Item], report: &
     let mut projects = Projects {
         context,
         known: BTreeMap::new(),
+        global: None,
         unreadable: BTreeMap::new(),
     };
     let mut verdicts: BTreeMap<(String, String, String), Option<Problem>> = BTreeMap::new();
@@ -85,13 +93,17 @@ impl Projects<'_> {
             let known = self.read(project).await;
             self.known.insert(project.to_owned(), known);
         }
-        let refusal = match self.known.get(project)? {
+        let (refusal, partial) = match self.known.get(project)? {
             Known::Unreadable => return None,
             Known::Failed(problem) => return Some(problem.clone()),
-            Known::Rules(rules) => rules.allows(repository, namespace).err()?,
+            Known::Rules { rules, partial } => {
+                (rules.allows(repository, namespace).err()?, partial)
+            }
         };
-        if refusal.may_be_allowed_globally() && self.has_global_projects().await {
-            let why = format!("{refusal}, and global projects, which are not read, may");
+        if refusal.may_be_allowed_globally()
+            && let Some(partial) = partial
+        {
+            let why = format!("{refusal}, and global projects may: {partial}");
             self.note(project, why);
             return None;
         }
@@ -104,7 +116,7 @@ impl Projects<'_> {
     async fn read(&mut self, project: &str) -> Known {
         let namespace = self.context.argocd_namespace.as_str();
         match self.context.objects.project(namespace, project).await {
-            Ok(Some(rules)) => Known::Rules(rules),
+            Ok(Some(rules)) => self.with_global(Arc::unwrap_or_clone(rules)).await,
             Ok(None) => {
                 // Who runs on files need not give the projects, too.
                 if self.context.objects.live().is_some() {
@@ -116,26 +128,43 @@ impl Projects<'_> {
                 self.note(project, chain(&error));
                 Known::Unreadable
             }
-            Err(error) => Known::Failed(Problem {
-                reason: match &error {
-                    ObjectsError::Broken(_) => Reason::ProjectForbidden,
-                    _ => Reason::ApiServerUnreachable,
-                },
-                detail: format!("{}; nothing was written", chain(&error)),
-            }),
+            Err(error) => Known::Failed(failed(&error)),
         }
     }
 
-    /// Whether Argo CD knows projects that allow others more than they say themselves.
-    async fn has_global_projects(&self) -> bool {
-        let namespace = self.context.argocd_namespace.as_str();
-        let (name, key) = SETTINGS;
-        let settings = self.context.objects.config_map(namespace, name).await;
-        let global = settings.ok().flatten();
-        global.is_some_and(|settings| {
-            let text = settings.data.get(key);
-            text.is_some_and(|text| !matches!(text.trim(), "" | "[]"))
-        })
+    /// The rules of a project and of the global ones that hold for it.
+    async fn with_global(&mut self, mut rules: AppProject) -> Known {
+        let name = rules.metadata.name.clone();
+        if self.global.is_none() {
+            self.global = Some(global_projects(self.context).await);
+        }
+        let global = match self.global.as_ref() {
+            Some(Ok(global)) => global.iter().filter(|one| one.holds_for(&rules)),
+            Some(Err(Unread::Failed(problem))) => return Known::Failed(problem.clone()),
+            Some(Err(Unread::Said(why))) => {
+                let why = why.clone();
+                self.note(&name, why);
+                // What it does not allow itself stays refused.
+                let partial = None;
+                return Known::Rules { rules, partial };
+            }
+            None => return Known::Unreadable,
+        };
+        let names: Vec<String> = global.map(|one| one.name.clone()).collect();
+        let mut partial = None;
+        for global in names {
+            let namespace = self.context.argocd_namespace.as_str();
+            match self.context.objects.project(namespace, &global).await {
+                Ok(Some(more)) => rules.extend_by(&more),
+                Ok(None) => partial = Some(format!("`{global}` does not exist")),
+                Err(error @ ObjectsError::Forbidden { .. }) => {
+                    self.note(&global, chain(&error));
+                    partial = Some(format!("`{global}` may not be read"));
+                }
+                Err(error) => return Known::Failed(failed(&error)),
+            }
+        }
+        Known::Rules { rules, partial }
     }
 
     fn note(&mut self, project: &str, why: String) {
@@ -164,5 +193,47 @@ impl Projects<'_> {
             application: None,
             cause: Cause::new(Reason::ProjectUnreadable, parts.join("; ")),
         });
+    }
+}
+
+/// Why nobody knows which projects are global ones.
+enum Unread {
+    /// The settings may not be read, or make no sense.
+    Said(String),
+    /// The API server did not answer.
+    Failed(Problem),
+}
+
+/// The global projects of Argo CD's settings, in their order.
+async fn global_projects(context: &Context<'_>) -> Result<Vec<GlobalProject>, Unread> {
+    let namespace = context.argocd_namespace.as_str();
+    let settings = match context.objects.config_map(namespace, SETTINGS).await {
+        Ok(settings) => settings,
+        Err(error @ ObjectsError::Forbidden { .. }) => {
+            let why = format!("global projects are not known: {}", chain(&error));
+            return Err(Unread::Said(why));
+        }
+        Err(error) => return Err(Unread::Failed(failed(&error))),
+    };
+    let text = settings
+        .as_ref()
+        .and_then(|one| one.data.get(GLOBAL_PROJECTS));
+    let read = global::read(text.map_or("", String::as_str));
+    read.map_err(|why| Unread::Said(format!("`{GLOBAL_PROJECTS}` in `{SETTINGS}`: {why}")))
+}
+
+/// The names of the global projects, for what asks which rights reading them takes.
+pub(super) async fn global_names(context: &Context<'_>) -> BTreeSet<String> {
+    let global = global_projects(context).await.unwrap_or_default();
+    global.into_iter().map(|one| one.name).collect()
+}
+
+fn failed(error: &ObjectsError) -> Problem {
+    Problem {
+        reason: match error {
+            ObjectsError::Broken(_) => Reason::ProjectForbidden,
+            _ => Reason::ApiServerUnreachable,
+        },
+        detail: format!("{}; nothing was written", chain(error)),
     }
 }

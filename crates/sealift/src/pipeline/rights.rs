@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use sealift_core::credential::CredentialSource;
+use sealift_core::project::{DEFAULT_PROJECT, global};
 use sealift_core::rights::Rights;
 use sealift_core::settings::{GitCredentialSource, Method};
 use sealift_git::GitUrl;
@@ -38,6 +39,12 @@ pub(crate) async fn rights(
             of_item(&mut rights, &item, home);
         }
     }
+    let settings = (home.to_owned(), global::SETTINGS.to_owned());
+    if rights.config_maps.contains(&settings) {
+        let global = super::project::global_names(context).await;
+        let global = global.into_iter().map(|name| (home.to_owned(), name));
+        rights.projects.extend(global);
+    }
     for policy in context.in_force.set().policies() {
         of_policy(&mut rights, &Wanted::of(policy, home));
     }
@@ -57,13 +64,20 @@ pub(crate) async fn rights(
 fn of_item(rights: &mut Rights, item: &Item, home: &str) {
     let application = &item.application;
     let namespace = &application.id.namespace;
-    let project = (home.to_owned(), application.project.clone());
+    let project = match application.project.as_str() {
+        "" => DEFAULT_PROJECT,
+        named => named,
+    };
+    let project = (home.to_owned(), project.to_owned());
     rights.projects.insert(project);
     match &application.method {
         Method::ArgoCd => {
             rights.patched.insert(namespace.clone());
         }
         Method::Git(credential) => {
+            // It may name global projects.
+            let settings = (home.to_owned(), global::SETTINGS.to_owned());
+            rights.config_maps.insert(settings);
             match credential {
                 GitCredentialSource::RepositorySettings => {
                     rights.repository_credentials = Some(home.to_owned());

@@ -59,14 +59,59 @@ fn a_repository_that_the_project_does_not_allow_is_refused_until_it_does() {
     assert_eq!((ran.decision("shop").0, notices(&ran)), ("updated", 0));
 }
 
+fn settings(global: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "argocd-cm" },
+            "data": { "globalProjects": global } })
+}
+
+#[test]
+fn rules_of_global_projects_count_for_projects_with_their_labels() {
+    let world = World::new();
+    let (repository, app) = shop(&world);
+    world.app(&app);
+    let url = repository.path().display().to_string();
+    let selector = "  labelSelector: {matchLabels: {tier: prod}}\n";
+    let text = format!("- projectName: all\n{selector}");
+    fs::write(
+        world.apps().join("settings.yaml"),
+        settings(&text).to_string(),
+    )
+    .unwrap();
+    let write = |own: &[&str], tier: &str, global: &[&str]| {
+        let mut own = project(own);
+        own["metadata"]["labels"] = json!({ "tier": tier });
+        let mut all = project(global);
+        all["metadata"]["name"] = json!("all");
+        fs::write(world.apps().join("own.yaml"), own.to_string()).unwrap();
+        fs::write(world.apps().join("all.yaml"), all.to_string()).unwrap();
+    };
+    let forbids = format!("!{url}");
+    for (own, tier, global) in [
+        (&[][..], "prod", &["https://git.example/*"][..]),
+        (&[], "test", &["*"]),
+        (&["*"], "prod", &[forbids.as_str()]),
+    ] {
+        write(own, tier, global);
+        let ran = world.run(&[]);
+        let decision = ran.decision("shop");
+        assert_eq!(
+            decision,
+            ("refused", "project-forbidden"),
+            "{own:?} {global:?}"
+        );
+        assert_eq!((repository.subjects("main").len(), notices(&ran)), (1, 0));
+    }
+    write(&[], "prod", &["*"]);
+    let ran = world.run(&[]);
+    assert_eq!((ran.decision("shop").0, notices(&ran)), ("updated", 0));
+}
+
 #[test]
 fn where_global_projects_may_allow_more_it_is_said_and_not_refused() {
     let world = World::new();
     let (_repository, app) = shop(&world);
     world.app(&app);
-    let settings = json!({ "apiVersion": "v1", "kind": "ConfigMap",
-                           "metadata": { "name": "argocd-cm" },
-                           "data": { "globalProjects": "- projectName: all\n" } });
+    let settings = settings("- projectName: all\n");
     fs::write(world.apps().join("settings.yaml"), settings.to_string()).unwrap();
     fs::write(world.apps().join("project.yaml"), project(&[]).to_string()).unwrap();
     let ran = world.run(&[]);
