@@ -73,6 +73,9 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::UncheckedNoPolicy | R::NoPolicy => {
             "write a policy for it: `sealift policy init IMAGE` drafts one"
         }
+        R::DigestInKey | R::DigestKeyUnread | R::DigestKeyForbidden => {
+            "let the chart pull by that key, or take `helm.image-digest` out"
+        }
         R::PinInTag => "set `sealift.dev/<alias>.helm.image-digest` to a key of its own",
         R::WalkLimit => "sign newer images, or narrow the constraint",
         R::WaivedWarn => "set `mode: enforce` once the clauses hold",

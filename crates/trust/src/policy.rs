@@ -143,6 +143,12 @@ impl Policy {
         self.governance.pin()
     }
 
+    /// The policy that forbids a digest in a key by itself.
+    #[must_use]
+    pub fn forbids_digest_key(&self) -> Option<&str> {
+        self.governance.forbids_digest_key()
+    }
+
     /// Whether what Git wants already is pinned, too.
     #[must_use]
     pub fn adopts(&self) -> bool {

@@ -129,6 +129,7 @@ impl Effective {
             allowed_registries: Vec::new(),
             pin: Pin::TagAndDigest,
             adopt: false,
+            forbid_digest_key: false,
             authorities: BTreeMap::from([(AUTHORITY.to_owned(), authority)]),
         };
         let detail = format!(

@@ -40,6 +40,8 @@ pub struct Effective {
     pub pin: Pin,
     /// Whether what Git wants already is pinned, too.
     pub adopt: bool,
+    /// Whether the digest may not stand in a key by itself.
+    pub forbid_digest_key: bool,
     /// Who may sign, by name.
     pub authorities: BTreeMap<String, Authority>,
 }

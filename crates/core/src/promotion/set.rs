@@ -416,6 +416,14 @@ impl Governance {
         self.policies.iter().any(|policy| policy.adopt)
     }
 
+    /// The policy that forbids a digest in a key by itself, and refuses what it forbids.
+    #[must_use]
+    pub fn forbids_digest_key(&self) -> Option<&str> {
+        let mut enforced = self.policies.iter().filter(|one| one.mode == Mode::Enforce);
+        let policy = enforced.find(|policy| policy.forbid_digest_key)?;
+        Some(&policy.name)
+    }
+
     /// What happens when the newest candidate is refused: the strictest of all policies.
     #[must_use]
     pub fn on_refused(&self) -> OnRefused {

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 mod either;
 mod exception;
+mod write;
 
 pub use exception::{ExceptionImage, ExceptionSpec};
+pub use write::{Pin, WriteSpec};
 
 /// What must hold before an image is promoted.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -235,32 +237,6 @@ pub enum Permission {
     Allow,
     /// It may not.
     Forbid,
-}
-
-/// How an image is written.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct WriteSpec {
-    /// What is written of the reference.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pin: Option<Pin>,
-    /// Whether what Git wants already is pinned, too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adopt: Option<bool>,
-}
-
-/// What is written of a reference. The greater one is the stricter one.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "camelCase")]
-pub enum Pin {
-    /// The tag alone.
-    Tag,
-    /// The tag and the digest.
-    TagAndDigest,
-    /// The digest alone.
-    Digest,
 }
 
 /// What must carry the signature.

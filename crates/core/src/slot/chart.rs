@@ -27,6 +27,22 @@ pub fn label_line(template: &str, route: &str) -> Option<usize> {
     Some(at + 1)
 }
 
+/// Whether a template may use the value at `route`: the last part of the route is a word of it, or
+/// it takes values whole (`toYaml .Values`, `tpl`).
+#[must_use]
+pub fn uses(template: &str, route: &str) -> bool {
+    let last = route.rsplit(['.', '/']).next().unwrap_or(route);
+    let last = last.split('[').next().unwrap_or(last);
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let word = template.match_indices(last).any(|(at, found)| {
+        let before = template.get(..at).and_then(|text| text.chars().next_back());
+        let after = template.get(at + found.len()..);
+        let after = after.and_then(|text| text.chars().next());
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    });
+    word || last.is_empty() || template.contains("toYaml .Values") || template.contains("tpl ")
+}
+
 /// Whether `text` names exactly this value, and no longer one (`.Values.image.tagSuffix`).
 fn mentions(text: &str, value: &str) -> bool {
     text.match_indices(value).any(|(at, _)| {
@@ -49,6 +65,26 @@ mod tests {
         ] {
             let template = format!("metadata:\n  labels:\n{line}\n");
             assert_eq!(label_line(&template, "image.tag"), Some(3), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_used_where_its_last_part_is_a_word_or_values_are_taken_whole() {
+        for template in [
+            "image: \"{{ .Values.image.repository }}@{{ .Values.image.digest }}\"",
+            "{{- with .Values.image }}{{ .digest }}{{ end }}",
+            "{{ index .Values \"image\" \"digest\" }}",
+            "{{ toYaml .Values.image }}",
+            "{{ tpl .Values.reference . }}",
+        ] {
+            assert!(uses(template, "image.digest"), "{template}");
+        }
+        for template in [
+            "image: \"{{ .Values.image.repository }}:{{ .Values.image.tag }}\"",
+            "{{ .Values.image.digestAlgorithm }}",
+            "",
+        ] {
+            assert!(!uses(template, "image.digest"), "{template}");
         }
     }
 

@@ -175,10 +175,14 @@ async fn read_and_choose(
     let files = read_files(&mut repository, head, &mut group.items).await?;
     drop(repository);
     let changes = choose_all(context, group, &files).await;
-    // Only for who asks why: it reads files that no update needs.
-    if context.thorough && !changes.is_empty() {
+    let by_itself = super::chart::has_digest_key(group, &changes);
+    if (context.thorough || by_itself) && !changes.is_empty() {
         let mut repository = open(context, group).await?;
-        super::chart::remark(&mut repository, head, group, &changes).await;
+        super::chart::remark_unread_keys(&mut repository, head, group, &changes).await;
+        // Only for who asks why: it reads files that no update needs.
+        if context.thorough {
+            super::chart::remark(&mut repository, head, group, &changes).await;
+        }
     }
     group.keep_hinted(&files, &changes);
     Ok((Base { head, files }, changes))

@@ -18,6 +18,7 @@ use sealift_core::reference::Reference;
 use sealift_core::select::{
     Candidates, Choice, Current, Decision as Choosing, Selection, choose, choose_followed,
 };
+use sealift_core::slot::merge::HelmKeys;
 use sealift_core::slot::{self, Place, Slot};
 use sealift_git::{FileState, Repository};
 use sealift_trust::{Candidate, Policy, Verdict};
@@ -281,6 +282,11 @@ pub(super) fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) 
         Some(Pin::Tag) | None => configured.with_tag(Some(&tag), digest.filter(|_| follows)),
     };
     let repository = configured.canonical().to_string();
+    let bound = pin.is_some_and(|pin| pin > Pin::Tag);
+    if let Some(key) = digest_key(item, &slot).filter(|_| bound) {
+        let detail = format!("`{key}` in `{}`", slot.key.path);
+        item.remark(Reason::DigestInKey, detail);
+    }
     let candidate = Candidate {
         repository,
         tag: tag.to_string(),
@@ -302,6 +308,18 @@ pub(super) fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) 
         policy: verdict.policy(),
         verdict: Some(verdict),
     }
+}
+
+/// The key that the digest is written to by itself, where that is asked for.
+pub(super) fn digest_key(item: &Item, slot: &Slot) -> Option<String> {
+    let HelmKeys::Parts {
+        digest: Some(key), ..
+    } = item.rule().slot.helm.keys()
+    else {
+        return None;
+    };
+    let written = slot.key.routes.iter().any(|route| route == key);
+    written.then(|| key.to_owned())
 }
 
 /// The winner that Git shall want, resolved and judged; or nothing, and the item is decided.
@@ -327,6 +345,7 @@ pub(super) async fn choose_one(
         selection: item.selection().clone(),
         policy: trust::policy_of(context, item),
         candidates: ranking.map(Candidates::new),
+        digest_key: digest_key(item, slot),
         refused: Vec::new(),
     };
     loop {
@@ -346,6 +365,8 @@ struct Walk<'a> {
     policy: Arc<Policy>,
     /// Those that are left; none for the digest strategy.
     candidates: Option<Candidates<'a>>,
+    /// Where the digest is written by itself.
+    digest_key: Option<String>,
     refused: Vec<Refused>,
 }
 
@@ -377,6 +398,12 @@ impl Walk<'_> {
         let Some(tag) = settle(item, chosen) else {
             return Step::Decided;
         };
+        if let (Some(key), Some(policy)) = (&self.digest_key, self.policy.forbids_digest_key()) {
+            let detail = format!("`{key}`, by policy `{policy}`; nothing was written");
+            item.set_candidate(&tag, None);
+            item.decide(Decision::Refused, Reason::DigestKeyForbidden, detail);
+            return Step::Decided;
+        }
         let resolved = context
             .resolver
             .resolve(&self.listing.source, &tag, &self.selection, context.now())

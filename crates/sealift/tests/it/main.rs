@@ -22,6 +22,7 @@ mod cluster_shadow;
 mod cluster_status;
 mod cluster_takeover;
 mod cluster_world;
+mod digest_key;
 mod doctor;
 mod git_ways;
 mod github_app;

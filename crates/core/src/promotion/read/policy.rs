@@ -71,6 +71,7 @@ pub(super) fn read(
         allowed_registries: registries(&spec.allowed_registries, findings),
         pin,
         adopt: write.adopt.unwrap_or(false),
+        forbid_digest_key: write.digest_key == Some(Permission::Forbid),
         authorities,
     };
     Some(Policy {

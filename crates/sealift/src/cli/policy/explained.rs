@@ -112,14 +112,22 @@ pub(in super::super) fn explain(policy: &Policy) -> Explained {
         mode: word(effective.mode),
         on_refused: word(effective.on_refused),
         subject: word(effective.subject),
-        write: match effective.adopt {
-            true => format!("{}, what runs already included", word(effective.pin)),
-            false => word(effective.pin),
-        },
+        write: write(effective),
         clauses: clauses(effective),
         authorities: effective.authorities.values().map(signer).collect(),
         warnings: warnings.chain(weak(effective)).collect(),
     }
+}
+
+fn write(effective: &Effective) -> String {
+    let mut text = word(effective.pin);
+    if effective.adopt {
+        text.push_str(", what runs already included");
+    }
+    if effective.forbid_digest_key {
+        text.push_str(", never in a key by itself");
+    }
+    text
 }
 
 pub(in super::super) fn waived(policy: &ObjectId, exception: &Exception) -> Waived {
