@@ -17,16 +17,18 @@ use crate::credential::CredentialSource;
 use crate::image_updater::{Claim, ImageUpdaterId, convert};
 use crate::manifest::{ApplicationManifest, Source};
 use crate::notice::Notice;
+use crate::path::RepoPath;
 use crate::platform::Platform;
 use crate::promotion::effective::Effective;
 use crate::reference::{ConfiguredImage, Reference};
 use crate::secret::masked_value;
 use crate::select::Selection;
 use crate::settings::own::CommitPer;
-use crate::settings::{Method, SettingError, annotations};
+use crate::settings::{GitCredentialSource, Method, SettingError, annotations};
+use crate::slot::in_manifest::ManifestSource;
 use crate::slot::source::{AppType, Chosen, SourceType};
-use crate::slot::target::Target;
-use crate::slot::{SlotImage, SourceImages};
+use crate::slot::target::{Target, TargetKind};
+use crate::slot::{HelmNames, SlotImage, SourceImages};
 
 /// `namespace/name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +105,9 @@ pub struct Application {
     pub branch: BranchRule,
     /// Files to write.
     pub target: Target,
+    /// The source that is written in the Application's own manifest, where that is a file of
+    /// `target`.
+    pub manifest: Option<ManifestSource>,
     /// What runs, as far as Argo CD says so. A hint.
     pub running: Vec<Reference>,
     /// The images that can be followed.
@@ -261,7 +266,65 @@ pub fn parse_claimed(
     }
 }
 
+/// Where the manifest of an Application stands in Git.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestFile {
+    /// The repository.
+    pub repository: String,
+    /// The branch; `None`: the remote's default branch.
+    pub branch: Option<String>,
+    /// The file.
+    pub path: RepoPath,
+}
+
 impl Application {
+    /// Turns a write to the Application itself into one to its manifest in Git. Whoever wrote that
+    /// says which repository is written: not the source, which may be another one.
+    pub fn write_to_manifest(&mut self, file: ManifestFile, manifest: &ApplicationManifest) {
+        self.method = Method::Git(GitCredentialSource::RepositorySettings);
+        self.repository = file.repository;
+        self.base_branch = file.branch;
+        self.branch = BranchRule::default();
+        self.target = Target {
+            kind: TargetKind::Override,
+            candidates: vec![file.path],
+        };
+        self.manifest = Some(ManifestSource {
+            namespace: self.id.namespace.clone(),
+            name: self.id.name.clone(),
+            which: self.chosen.which,
+        });
+        if self.chosen.app_type.is_none() && self.chosen.source_type == SourceType::Unknown {
+            self.chosen.source_type = self.type_by_settings(manifest);
+            self.chosen.app_type = AppType::of(self.chosen.source_type, false);
+        }
+    }
+
+    /// A manifest in Git has no status that says what the source is. Its blocks tell, or else what
+    /// the settings of its images are for; the files of the source are of another repository.
+    fn type_by_settings(&self, manifest: &ApplicationManifest) -> SourceType {
+        let source = self.chosen.source(&manifest.spec);
+        let has = |test: fn(&Source) -> bool| source.is_some_and(test);
+        let mut slots = self.images.iter().map(|rule| &rule.slot);
+        if has(|source| source.helm.is_some()) {
+            SourceType::Helm
+        } else if has(|source| source.kustomize.is_some()) {
+            SourceType::Kustomize
+        } else if has(|source| source.plugin.is_some()) {
+            SourceType::Plugin
+        } else if slots.any(|slot| slot.kustomize_name.is_some()) {
+            SourceType::Kustomize
+        } else if self
+            .images
+            .iter()
+            .any(|rule| rule.slot.helm != HelmNames::default())
+        {
+            SourceType::Helm
+        } else {
+            SourceType::Directory
+        }
+    }
+
     /// Whether Argo CD has not said what the source is (manifests in Git have no status), so that
     /// the files at [`Application::source_path`] must.
     #[must_use]

@@ -163,6 +163,7 @@ fn written(source: &Value, path: &str, edit: &SpecEdit<'_>) -> Result<Option<Str
         format: edit.format,
         image: edit.image,
         source: &SourceImages::of(&source, [edit.image]),
+        manifest: None,
     };
     let found = slot::find(&place, None).map_err(|error| error.to_string())?;
     Ok(found.current.map(|current| current.written))

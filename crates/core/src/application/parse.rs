@@ -83,6 +83,7 @@ impl Parser<'_> {
             base_branch,
             branch,
             target,
+            manifest: None,
             images,
             broken_images,
         })

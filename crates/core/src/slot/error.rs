@@ -83,6 +83,12 @@ pub enum SlotProblem {
         /// How many.
         count: usize,
     },
+    /// The file holds no such source of no such Application.
+    #[error("the file holds no Application `{application}` with the source that was chosen")]
+    NoApplication {
+        /// `namespace/name`.
+        application: String,
+    },
     /// None of the three names exists.
     #[error("there is no `kustomization.yaml`, `kustomization.yml` or `Kustomization`")]
     NoKustomization,

@@ -13,6 +13,7 @@
 pub mod chart;
 mod error;
 mod helm_values;
+pub mod in_manifest;
 mod key_path;
 mod kustomization;
 pub mod merge;
@@ -31,6 +32,7 @@ use crate::manifest::{HelmParameter, PluginVariable, Source};
 use crate::path::RepoPath;
 use crate::reference::Reference;
 use crate::yaml::{Editor, Splice};
+use in_manifest::ManifestSource;
 
 pub use error::{SlotError, SlotProblem, TargetError};
 pub use key_path::set_text as set_value;
@@ -138,6 +140,9 @@ pub struct Place<'a> {
     pub image: &'a SlotImage,
     /// What the Application says.
     pub source: &'a SourceImages,
+    /// The file is the manifest of an Application, and its lists are those of this source. `None`:
+    /// they stand at the root of the file.
+    pub manifest: Option<&'a ManifestSource>,
 }
 
 /// Identity of a slot within a repository and branch: the file, and the keys that are written

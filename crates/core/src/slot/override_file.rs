@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::SlotProblem;
+use super::in_manifest::ManifestSource;
 use super::key_path::{bounded, lookup, owned, wrong_kind};
 use super::merge::{self, HelmKeys};
 use super::{Current, Format, Origin, Place, SlotImage};
@@ -16,6 +17,9 @@ use crate::yaml::{Editor, Kind, New, NodeId, Tree};
 
 type FoundSlot = (Vec<String>, Option<Current>);
 type Writes = BTreeMap<String, String>;
+
+/// Where in the file the lists stand: at its root, or in the source of an Application.
+type At<'a> = Option<&'a ManifestSource>;
 
 /// Outer and inner key of a list.
 type ListPath = [&'static str; 2];
@@ -55,10 +59,14 @@ fn find_parameters(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProb
             .flatten()
             .collect(),
     };
-    let routes = names.iter().map(|name| route(PARAMETERS, name)).collect();
+    let at = place.manifest;
+    let routes = names
+        .iter()
+        .map(|name| route(at, PARAMETERS, name))
+        .collect();
     let mut in_file = Vec::new();
     for name in &names {
-        if let Some(value) = named_value(tree, PARAMETERS, name)? {
+        if let Some(value) = named_value(tree, at, PARAMETERS, name)? {
             in_file.push(HelmParameter {
                 name: (*name).to_owned(),
                 value,
@@ -99,10 +107,11 @@ fn find_env(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProblem> {
         Some(spec) => vec![spec],
         None => plugin.name.iter().chain(&plugin.tag).collect(),
     };
-    let routes = names.iter().map(|name| route(ENV, name)).collect();
+    let at = place.manifest;
+    let routes = names.iter().map(|name| route(at, ENV, name)).collect();
     let mut in_file = Vec::new();
     for name in names {
-        if let Some(value) = named_value(tree, ENV, name)? {
+        if let Some(value) = named_value(tree, at, ENV, name)? {
             let name = name.clone();
             in_file.push(PluginVariable { name, value });
         }
@@ -130,9 +139,10 @@ fn find_env(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProblem> {
 fn find_image(place: &Place<'_>, tree: &Tree) -> Result<FoundSlot, SlotProblem> {
     let name = place.image.kustomize_name.as_deref();
     let text = merge::kustomize_entry(name, &place.image.image.without_tag());
-    let routes = vec![route(IMAGES, &KustomizeImage::parse(&text).name)];
+    let at = place.manifest;
+    let routes = vec![route(at, IMAGES, &KustomizeImage::parse(&text).name)];
     let key = replaced_image(&text);
-    for item in items(tree, IMAGES)? {
+    for item in items(tree, at, IMAGES)? {
         let ours = |entry: &&str| replaced_image(entry) == key;
         let Some(written) = tree.scalar(item).filter(ours) else {
             continue;
@@ -168,16 +178,21 @@ fn write_parameters(
     editor: &mut Editor,
     new: &Reference,
 ) -> Result<Writes, SlotProblem> {
-    let mut writes = Writes::new();
+    let (at, mut writes) = (place.manifest, Writes::new());
     for parameter in place.image.helm.parameters(new) {
-        writes.insert(route(PARAMETERS, &parameter.name), parameter.value.clone());
-        put_parameter(editor, &parameter)?;
+        let route = route(at, PARAMETERS, &parameter.name);
+        writes.insert(route, parameter.value.clone());
+        put_parameter_at(editor, at, &parameter)?;
+    }
+    if at.is_some() {
+        // It hides nothing: it is the list itself.
+        return Ok(writes);
     }
     let hidden = place.source.helm_parameters.iter().filter(|parameter| {
         let managed = place.source.managed_parameters.contains(&parameter.name);
-        managed && !writes.contains_key(&route(PARAMETERS, &parameter.name))
+        managed && !writes.contains_key(&route(at, PARAMETERS, &parameter.name))
     });
-    let held = names_in(editor.tree(), PARAMETERS)?;
+    let held = names_in(editor.tree(), at, PARAMETERS)?;
     for parameter in hidden.filter(|parameter| !held.contains(&parameter.name)) {
         put_parameter(editor, parameter)?;
     }
@@ -189,30 +204,46 @@ fn write_parameters(
 /// # Errors
 /// Another kind of node where a list or value is needed, a shared anchor, or an unsafe edit.
 pub fn put_parameter(editor: &mut Editor, parameter: &HelmParameter) -> Result<(), SlotProblem> {
-    let found = put_value(editor, PARAMETERS, &parameter.name, &parameter.value)?;
+    put_parameter_at(editor, None, parameter)
+}
+
+fn put_parameter_at(
+    editor: &mut Editor,
+    at: At<'_>,
+    parameter: &HelmParameter,
+) -> Result<(), SlotProblem> {
+    let found = put_value(editor, at, PARAMETERS, &parameter.name, &parameter.value)?;
     for index in &found {
-        force_string(editor, *index)?;
+        force_string(editor, at, *index)?;
     }
     if !found.is_empty() {
         return Ok(());
     }
     let tree = editor.tree();
-    let items = items(tree, PARAMETERS)?;
+    let items = items(tree, at, PARAMETERS)?;
     let greater =
         |item: &NodeId| name_of(tree, *item).is_some_and(|name| name > parameter.name.as_str());
     let index = items.iter().position(greater).unwrap_or(items.len());
     let entry = New::Map(vec![
         ("name".to_owned(), New::Text(parameter.name.clone())),
         ("value".to_owned(), New::Text(parameter.value.clone())),
-        ("forcestring".to_owned(), New::Flag(true)),
+        (flag_name(at).to_owned(), New::Flag(true)),
     ]);
-    insert(editor, PARAMETERS, index, &entry)
+    insert(editor, at, PARAMETERS, index, &entry)
 }
 
-/// Argo CD reads the key in any case.
-fn force_string(editor: &mut Editor, index: usize) -> Result<(), SlotProblem> {
+/// The key as each of them spells it: a field of an Application that is spelt otherwise is dropped.
+const fn flag_name(at: At<'_>) -> &'static str {
+    match at {
+        Some(_) => "forceString",
+        None => "forcestring",
+    }
+}
+
+/// Argo CD reads the key of an override file in any case.
+fn force_string(editor: &mut Editor, at: At<'_>, index: usize) -> Result<(), SlotProblem> {
     let tree = editor.tree();
-    let Some(item) = items(tree, PARAMETERS)?.get(index).copied() else {
+    let Some(item) = items(tree, at, PARAMETERS)?.get(index).copied() else {
         return Ok(());
     };
     let mut entries = tree.entries(item).iter();
@@ -222,7 +253,7 @@ fn force_string(editor: &mut Editor, index: usize) -> Result<(), SlotProblem> {
     });
     let done = match found {
         Some((_, value)) => editor.set_flag(*value, true),
-        None => editor.add_entry(Some(item), "forcestring", &New::Flag(true)),
+        None => editor.add_entry(Some(item), flag_name(at), &New::Flag(true)),
     };
     done.map_err(|source| unsafe_edit(PARAMETERS, source))
 }
@@ -234,9 +265,12 @@ fn write_images(
 ) -> Result<Writes, SlotProblem> {
     let name = place.image.kustomize_name.as_deref();
     let text = merge::kustomize_entry(name, new);
-    let merged = merge::set_kustomize_image(&place.source.kustomize_images, name, new);
-    put_image(editor, &text, &merged)?;
-    let key = route(IMAGES, &KustomizeImage::parse(&text).name);
+    let at = place.manifest;
+    // The list of the Application itself lacks nothing that the Application says.
+    let said = at.map_or(&place.source.kustomize_images[..], |_| &[]);
+    let merged = merge::set_kustomize_image(said, name, new);
+    put_image_at(editor, at, &text, &merged)?;
+    let key = route(at, IMAGES, &KustomizeImage::parse(&text).name);
     Ok(Writes::from([(key, text)]))
 }
 
@@ -252,8 +286,17 @@ pub fn put_image(
     text: &str,
     application: &[String],
 ) -> Result<(), SlotProblem> {
+    put_image_at(editor, None, text, application)
+}
+
+fn put_image_at(
+    editor: &mut Editor,
+    at: At<'_>,
+    text: &str,
+    application: &[String],
+) -> Result<(), SlotProblem> {
     let mut held = BTreeMap::new();
-    for (index, item) in items(editor.tree(), IMAGES)?.into_iter().enumerate() {
+    for (index, item) in items(editor.tree(), at, IMAGES)?.into_iter().enumerate() {
         if let Some(old) = editor.tree().scalar(item) {
             held.entry(replaced_image(old)).or_insert(index);
         }
@@ -263,11 +306,11 @@ pub fn put_image(
         let key = replaced_image(entry);
         let is_new = key == new_key;
         match held.get(&key) {
-            Some(index) if is_new => replace_image(editor, *index, text)?,
+            Some(index) if is_new => replace_image(editor, at, *index, text)?,
             Some(_) => {}
             None => {
-                let end = items(editor.tree(), IMAGES)?.len();
-                insert(editor, IMAGES, end, &New::Text(entry.clone()))?;
+                let end = items(editor.tree(), at, IMAGES)?.len();
+                insert(editor, at, IMAGES, end, &New::Text(entry.clone()))?;
                 held.insert(key, end);
             }
         }
@@ -275,9 +318,14 @@ pub fn put_image(
     Ok(())
 }
 
-fn replace_image(editor: &mut Editor, index: usize, text: &str) -> Result<(), SlotProblem> {
+fn replace_image(
+    editor: &mut Editor,
+    at: At<'_>,
+    index: usize,
+    text: &str,
+) -> Result<(), SlotProblem> {
     let tree = editor.tree();
-    let Some(item) = items(tree, IMAGES)?.get(index).copied() else {
+    let Some(item) = items(tree, at, IMAGES)?.get(index).copied() else {
         return Ok(());
     };
     let item = owned(tree, item, "kustomize.images")?;
@@ -307,7 +355,7 @@ fn write_env(
 ) -> Result<Writes, SlotProblem> {
     let plugin = &place.image.plugin;
     let written = plugin.variables(new);
-    let mut writes = Writes::new();
+    let (at, mut writes) = (place.manifest, Writes::new());
     for variable in merge::set_plugin_env(&place.source.plugin_env, plugin, new) {
         let name = Some(&variable.name);
         let parts = [&plugin.spec, &plugin.name, &plugin.tag];
@@ -316,24 +364,25 @@ fn write_env(
         }
         let is_new = written.contains(&variable);
         if is_new {
-            writes.insert(route(ENV, &variable.name), variable.value.clone());
-        } else if named_value(editor.tree(), ENV, &variable.name)?.is_some() {
+            writes.insert(route(at, ENV, &variable.name), variable.value.clone());
+        } else if named_value(editor.tree(), at, ENV, &variable.name)?.is_some() {
             continue;
         }
-        if put_value(editor, ENV, &variable.name, &variable.value)?.is_empty() {
+        if put_value(editor, at, ENV, &variable.name, &variable.value)?.is_empty() {
             let entry = New::Map(vec![
                 ("name".to_owned(), New::Text(variable.name)),
                 ("value".to_owned(), New::Text(variable.value)),
             ]);
-            let end = items(editor.tree(), ENV)?.len();
-            insert(editor, ENV, end, &entry)?;
+            let end = items(editor.tree(), at, ENV)?.len();
+            insert(editor, at, ENV, end, &entry)?;
         }
     }
     Ok(writes)
 }
 
-fn route(path: ListPath, name: &str) -> String {
-    format!("{}.{}[{name}]", path[0], path[1])
+fn route(at: At<'_>, path: ListPath, name: &str) -> String {
+    let prefix = at.map(ManifestSource::prefix).unwrap_or_default();
+    format!("{prefix}{}.{}[{name}]", path[0], path[1])
 }
 
 fn unsafe_edit(path: ListPath, source: crate::yaml::YamlError) -> SlotProblem {
@@ -357,9 +406,17 @@ fn child(tree: &Tree, map: NodeId, key: &str, list: bool) -> Result<Option<NodeI
     }
 }
 
+/// What holds the lists; `None`: nothing is there yet.
+fn root(tree: &Tree, at: At<'_>) -> Result<Option<NodeId>, SlotProblem> {
+    match at {
+        Some(source) => source.root(tree).map(Some),
+        None => Ok(tree.root(0)),
+    }
+}
+
 /// The items of a list; none where it is missing.
-fn items(tree: &Tree, path: ListPath) -> Result<Vec<NodeId>, SlotProblem> {
-    let Some(root) = tree.root(0).filter(|root| !tree.is_null(*root)) else {
+fn items(tree: &Tree, at: At<'_>, path: ListPath) -> Result<Vec<NodeId>, SlotProblem> {
+    let Some(root) = root(tree, at)?.filter(|root| !tree.is_null(*root)) else {
         return Ok(Vec::new());
     };
     let root = owned(tree, root, path[0])?;
@@ -381,15 +438,20 @@ fn name_of(tree: &Tree, item: NodeId) -> Option<&str> {
     tree.value(item, "name").and_then(|name| tree.scalar(name))
 }
 
-fn names_in(tree: &Tree, path: ListPath) -> Result<BTreeSet<String>, SlotProblem> {
-    let items = items(tree, path)?;
+fn names_in(tree: &Tree, at: At<'_>, path: ListPath) -> Result<BTreeSet<String>, SlotProblem> {
+    let items = items(tree, at, path)?;
     let names = items.iter().filter_map(|item| name_of(tree, *item));
     Ok(names.map(str::to_owned).collect())
 }
 
 /// `value` of the first item called `name`.
-fn named_value(tree: &Tree, path: ListPath, name: &str) -> Result<Option<String>, SlotProblem> {
-    let items = items(tree, path)?;
+fn named_value(
+    tree: &Tree,
+    at: At<'_>,
+    path: ListPath,
+    name: &str,
+) -> Result<Option<String>, SlotProblem> {
+    let items = items(tree, at, path)?;
     let mut called = items
         .iter()
         .filter(|item| name_of(tree, **item) == Some(name));
@@ -405,12 +467,13 @@ fn named_value(tree: &Tree, path: ListPath, name: &str) -> Result<Option<String>
 /// Sets `value` of every item called `name`, and gives their indexes.
 fn put_value(
     editor: &mut Editor,
+    at: At<'_>,
     path: ListPath,
     name: &str,
     value: &str,
 ) -> Result<Vec<usize>, SlotProblem> {
     let tree = editor.tree();
-    let items_before = items(tree, path)?;
+    let items_before = items(tree, at, path)?;
     let named = |index: &usize| {
         let item = items_before.get(*index);
         item.is_some_and(|item| name_of(tree, *item) == Some(name))
@@ -419,7 +482,7 @@ fn put_value(
     bounded(name, found.len())?;
     for index in &found {
         let tree = editor.tree();
-        let Some(item) = items(tree, path)?.get(*index).copied() else {
+        let Some(item) = items(tree, at, path)?.get(*index).copied() else {
             break;
         };
         let item = owned(tree, item, name)?;
@@ -436,13 +499,14 @@ fn put_value(
 /// Adds an item, with the list and its map where they are missing.
 fn insert(
     editor: &mut Editor,
+    at: At<'_>,
     path: ListPath,
     index: usize,
     value: &New,
 ) -> Result<(), SlotProblem> {
     let tree = editor.tree();
     let list = || New::List(vec![value.clone()]);
-    let root = tree.root(0);
+    let root = root(tree, at)?;
     let outer = match root {
         Some(root) => lookup(tree, root, path[0], path[0])?,
         None => None,

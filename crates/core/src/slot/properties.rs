@@ -119,7 +119,8 @@ proptest! {
             format: Format::Kustomization,
             image: &slot_image,
             source: &SourceImages::default(),
-        };
+        manifest: None,
+    };
         let pinned = digest.then(|| crate::digest::Digest::of(b"x"));
         let new = slot_image.image.with_tag(Some("2.10"), pinned);
         let rendered = match render(&place, Some(before.as_bytes()), &new) {

@@ -42,6 +42,7 @@ impl World {
             format: self.format,
             image: &self.image,
             source: &self.source,
+            manifest: None,
         }
     }
 

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
+use sealift_core::application::ManifestFile;
 use sealift_core::image_updater;
 use sealift_core::limits;
 use sealift_core::manifest::{
@@ -56,6 +57,8 @@ pub struct FileObjects {
     policies: Vec<ListedPolicy>,
     problems: Vec<ObjectProblem>,
     ignored: usize,
+    /// Files that were read from Git, by the names that messages call them.
+    git_files: BTreeMap<String, ManifestFile>,
 }
 
 /// An object and where it stands.
@@ -158,6 +161,11 @@ impl Reader {
             }
         }
         self.file.text = None;
+    }
+
+    /// Notes where in Git a file stands that was read as `name`.
+    pub fn note_git_file(&mut self, name: String, file: ManifestFile) {
+        self.objects.git_files.insert(name, file);
     }
 
     /// Reads a file that must hold policies. Paths in it are relative to its folder.
@@ -464,6 +472,16 @@ impl Objects for FileObjects {
             problems: self.problems.clone(),
         };
         Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    fn manifest_file(&self, origin: &Origin) -> Option<ManifestFile> {
+        match origin {
+            // An item of a list has no document of its own.
+            Origin::Document {
+                file, item: None, ..
+            } => self.git_files.get(&**file).cloned(),
+            _ => None,
+        }
     }
 
     fn secret<'a>(

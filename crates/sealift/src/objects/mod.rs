@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 pub use policies::ListedPolicy;
+use sealift_core::application::ManifestFile;
 use sealift_core::manifest::{
     ApplicationManifest, ConfigMapManifest, ManifestError, SecretManifest,
 };
@@ -83,6 +84,12 @@ pub trait Objects: Send + Sync {
     /// Every document of the group `sealift.dev`, read or not: what cannot be read may be a policy,
     /// and must refuse rather than vanish.
     fn policies(&self) -> BoxFuture<'_, Result<Vec<ListedPolicy>, ObjectsError>>;
+
+    /// Where in Git the manifest of an Application stands that was read from there.
+    fn manifest_file(&self, origin: &Origin) -> Option<ManifestFile> {
+        let _ = origin;
+        None
+    }
 
     /// Applications as they stand now, where they can be changed.
     fn live(&self) -> Option<&dyn LiveApplications> {

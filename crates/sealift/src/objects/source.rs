@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use sealift_core::application::ManifestFile;
 use sealift_core::limits::GIT_LIST_FILES_MAX;
 use sealift_git::{FileState, GitUrl, Repositories, Revision};
 use tokio::sync::OnceCell;
@@ -180,7 +181,8 @@ impl ObjectSource {
         reader: &mut Reader,
         (url, folder, reference): (&str, &str, Option<&str>),
     ) -> anyhow::Result<()> {
-        let url = GitUrl::parse(url)?;
+        let written = url;
+        let url = GitUrl::parse(written)?;
         let lookup = remotes::Lookup {
             objects: local,
             github_apps: git.github_apps(),
@@ -220,7 +222,13 @@ impl ObjectSource {
             let name = format!("{url}//{path}");
             match state {
                 FileState::File { bytes, .. } => {
+                    let file = ManifestFile {
+                        repository: written.to_owned(),
+                        branch: reference.map(str::to_owned),
+                        path,
+                    };
                     reader.read_documents(&name, &bytes, Named::ByFolder);
+                    reader.note_git_file(name, file);
                 }
                 state => {
                     let origin = Origin::Document {

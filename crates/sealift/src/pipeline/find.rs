@@ -199,6 +199,7 @@ pub(super) fn place<'a>(item: &'a Item, path: &'a RepoPath) -> Option<Place<'a>>
         format,
         image: &rule.slot,
         source: &application.source_images,
+        manifest: application.manifest.as_ref(),
     })
 }
 

@@ -61,7 +61,8 @@ pub(super) async fn gather(
 /// Refuses what this version cannot do, before anything is asked.
 fn check_method(context: &Context<'_>, item: &mut Item) {
     if item.application.method == Method::ArgoCd && context.objects.live().is_none() {
-        let detail = "set `write-back-method: git`; nothing was written";
+        let detail = "set `write-back-method: git`, or name the Git repository of the Application's \
+                      own manifest with `-f`; nothing was written";
         item.decide(Decision::Failed, Reason::MethodNeedsApiServer, detail);
     }
 }

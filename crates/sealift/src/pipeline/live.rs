@@ -156,6 +156,7 @@ fn find(item: &Item, source: &SourceImages) -> Result<Slot, Problem> {
         format,
         image: &item.rule().slot,
         source,
+        manifest: None,
     };
     let slot = slot::find(&place, None).map_err(|error| invalid(&error))?;
     if slot.key.routes.is_empty() {

@@ -57,7 +57,8 @@ pub(super) async fn enforce(context: &Context<'_>, items: &mut [Item], report: &
     let mut verdicts: BTreeMap<(String, String, String), Option<Problem>> = BTreeMap::new();
     for item in items.iter_mut().filter(|item| !item.is_decided()) {
         let application = &item.application;
-        if application.method == Method::ArgoCd {
+        // A manifest is written where the operator keeps it, whatever its project's sources are.
+        if application.method == Method::ArgoCd || application.manifest.is_some() {
             continue;
         }
         let project = match application.project.as_str() {

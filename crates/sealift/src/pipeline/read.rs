@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sealift_core::application::{self, Application};
 use sealift_core::event::Cause;
 use sealift_core::image_updater::status::ImageOutcome;
+use sealift_core::settings::Method;
 
 use super::Context;
 use super::item::Item;
@@ -143,7 +144,16 @@ impl Reading<'_, '_> {
 
     fn parse(&mut self, listed: &Listed) -> Option<Arc<Application>> {
         self.report.parsed += 1;
-        self.updaters.parse(listed, &self.parsing, self.report)
+        let parsed = self.updaters.parse(listed, &self.parsing, self.report);
+        let mut application = parsed?;
+        let objects = &self.context.objects;
+        if application.method == Method::ArgoCd
+            && objects.live().is_none()
+            && let Some(file) = objects.manifest_file(&listed.origin)
+        {
+            Arc::make_mut(&mut application).write_to_manifest(file, &listed.manifest);
+        }
+        Some(application)
     }
 
     /// Those that can be read; the others are problems.

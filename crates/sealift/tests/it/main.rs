@@ -6,6 +6,7 @@
     reason = "a test may end where a server does not start"
 )]
 
+mod app_in_git;
 mod bad_input;
 mod closed_pipe;
 mod cluster;

@@ -58,6 +58,7 @@ fn write_all(input: &str, images: &[String]) -> Result<String, Reason> {
             format: Format::Kustomization,
             image: &given.image,
             source: &given.source,
+            manifest: None,
         };
         let rendered = render(&place, Some(&bytes), &new).map_err(|error| error.reason())?;
         bytes = rendered.bytes;

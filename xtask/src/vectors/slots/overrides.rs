@@ -104,6 +104,7 @@ pub(crate) fn plugin(case: &Value) -> Outcome {
         format: Format::PluginOverride,
         image: &given.image,
         source: &given.source,
+        manifest: None,
     };
     let file = name(case, "existing_file");
     let got = render(&place, file.as_deref().map(str::as_bytes), &new)

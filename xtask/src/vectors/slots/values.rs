@@ -199,6 +199,7 @@ pub(crate) fn end_to_end(case: &Value) -> Outcome {
         format: Format::HelmValues,
         image: &given.image,
         source: &given.source,
+        manifest: None,
     };
     let file = name(case, "existing_file");
     let got = render(&place, file.as_deref().map(str::as_bytes), &new);

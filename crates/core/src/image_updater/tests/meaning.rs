@@ -39,6 +39,7 @@ fn essence(application: &Application) -> String {
         base_branch,
         branch,
         target,
+        manifest: _,
         running,
         images,
         broken_images,
