@@ -92,6 +92,8 @@ pub struct Ledger {
     added: BTreeMap<IntentId, Entry>,
     ended: BTreeSet<IntentId>,
     unreadable: Option<Unreadable>,
+    /// The API server takes no text that is put aside.
+    puts_nothing_aside: bool,
     /// What was said already, by digest.
     said: Option<Digest>,
     to_say: Vec<String>,
@@ -160,7 +162,7 @@ impl Ledger {
         let Some((text, problem)) = text.zip(problem) else {
             return;
         };
-        let small = text.len() <= INTENTS_UNREADABLE_BYTES_MAX;
+        let small = text.len() <= INTENTS_UNREADABLE_BYTES_MAX && !self.puts_nothing_aside;
         let aside = small.then(|| text.to_owned());
         let digest = Digest::of(text.as_bytes());
         if self.said != Some(digest) {
@@ -206,6 +208,16 @@ impl Ledger {
     /// Lets go of what was never written: another one leads.
     pub fn forget_added(&mut self) {
         self.added.clear();
+    }
+
+    /// Lets go of everything that makes the lease larger: the API server refused it. The lead must
+    /// not end with it.
+    pub fn give_way(&mut self) {
+        self.added.clear();
+        self.puts_nothing_aside = true;
+        if let Some(unreadable) = &mut self.unreadable {
+            unreadable.aside = None;
+        }
     }
 
     /// Whether the lease holds an intent.

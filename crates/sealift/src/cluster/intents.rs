@@ -44,6 +44,16 @@ struct State {
     ledger: Ledger,
     /// Whether the lease is known, and may be written by us.
     writable: bool,
+    /// Whether it is another's.
+    lost: bool,
+    /// Why the API server took no write, or cannot be asked, since it last did.
+    failure: Option<Failure>,
+}
+
+struct Failure {
+    why: String,
+    /// Asking again changes nothing.
+    refused: bool,
 }
 
 /// Why an intent is not kept, so that nothing may be sent.
@@ -57,8 +67,8 @@ pub enum NotKept {
     #[error("{0}; nothing was sent")]
     NotTaken(NotTaken),
     /// The API server did not confirm it.
-    #[error("the lease was not written within {0} s; nothing was sent")]
-    NotWritten(u64),
+    #[error("the lease was not written: {0}; nothing was sent")]
+    NotWritten(String),
 }
 
 impl OpenIntents {
@@ -106,9 +116,7 @@ impl OpenIntents {
             news.mark_unchanged();
             let full = {
                 let mut state = self.state();
-                if !state.writable {
-                    return Err(NotKept::NotOurs);
-                }
+                state.may_write()?;
                 match state.ledger.add(kept.clone()) {
                     Ok(()) => break,
                     Err(full @ NotTaken::Full) => full,
@@ -131,15 +139,15 @@ impl OpenIntents {
             news.mark_unchanged();
             {
                 let state = self.state();
-                if !state.writable {
-                    return Err(NotKept::NotOurs);
-                }
+                state.may_write()?;
                 if state.ledger.holds(intent) {
                     return Ok(());
                 }
             }
             if timeout_at(deadline, news.changed()).await.is_err() {
-                return Err(NotKept::NotWritten(INTENT_WRITE_SECS_MAX));
+                let late = || format!("no answer within {INTENT_WRITE_SECS_MAX} s");
+                let failure = self.state().failure.as_ref().map(|one| one.why.clone());
+                return Err(NotKept::NotWritten(failure.unwrap_or_else(late)));
             }
         }
     }
@@ -148,9 +156,7 @@ impl OpenIntents {
     pub fn end(&self, intent: IntentId) {
         self.state().ledger.end(intent);
         // Room is there at once: what ended goes with the very write that needs it.
-        self.0
-            .news
-            .send_modify(|count| *count = count.wrapping_add(1));
+        self.tell();
         self.0.wake.notify_one();
     }
 
@@ -178,7 +184,9 @@ impl OpenIntents {
     pub(super) fn read(&self, object: Option<&LeaseObject>) {
         let annotations = object.and_then(|object| object.metadata.annotations.as_ref());
         let text = annotations.and_then(|all| all.get(ANNOTATION));
-        self.state().ledger.read(text.map(String::as_str));
+        let mut state = self.state();
+        state.ledger.read(text.map(String::as_str));
+        state.failure = None;
     }
 
     /// Says whether the lease may be written by us now, after it was read or written.
@@ -186,13 +194,39 @@ impl OpenIntents {
         {
             let mut state = self.state();
             state.writable = writable;
+            state.lost = !writable;
             if !writable {
                 state.ledger.forget_added();
             }
         }
-        self.0
-            .news
-            .send_modify(|count| *count = count.wrapping_add(1));
+        self.tell();
+    }
+
+    /// Says why the lease was not read or written.
+    pub(super) fn failed(&self, error: &Error) {
+        let refused = match error {
+            // Somebody else was faster, or asks for patience, which asking again may change.
+            Error::Api(status) => {
+                (400..500).contains(&status.code) && ![404, 409, 429].contains(&status.code)
+            }
+            _ => false,
+        };
+        {
+            let mut state = self.state();
+            if refused {
+                state.ledger.give_way();
+            }
+            state.failure = Some(Failure {
+                why: super::objects::words(error),
+                refused,
+            });
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let count = |count: &mut u64| *count = count.wrapping_add(1);
+        self.0.news.send_modify(count);
     }
 
     /// Puts into the object what its annotations are to say. What is not ours stays.
@@ -242,6 +276,18 @@ impl OpenIntents {
     }
 }
 
+impl State {
+    fn may_write(&self) -> Result<(), NotKept> {
+        let not_written = |failure: &Failure| Err(NotKept::NotWritten(failure.why.clone()));
+        match &self.failure {
+            Some(failure) if self.writable && failure.refused => not_written(failure),
+            _ if self.writable => Ok(()),
+            Some(failure) if !self.lost => not_written(failure),
+            _ => Err(NotKept::NotOurs),
+        }
+    }
+}
+
 /// Writes open intents to the lease where there is no election: the operator has said that there
 /// is one process. Who holds the lease is not touched.
 pub struct Keeper {
@@ -276,6 +322,7 @@ impl Keeper {
 /// The task behind a [`Keeper`].
 async fn keep(api: Api<LeaseObject>, intents: OpenIntents, mut stop: watch::Receiver<bool>) {
     while let Err(error) = keep_up(&api, &intents, &mut stop).await {
+        intents.failed(&error);
         let text = super::objects::words(&error);
         tracing::debug!(error = text, "open intents were not kept on the lease");
         sleep(pause_after(&error)).await;
@@ -418,7 +465,7 @@ mod tests {
         intents.due().await;
         intents.apply(&mut lease);
         let held = waiting.await.unwrap();
-        assert_eq!(held, Err(NotKept::NotWritten(INTENT_WRITE_SECS_MAX)));
+        assert!(matches!(held, Err(NotKept::NotWritten(_))), "{held:?}");
         assert_eq!(intents.pending(), Pending::Nothing);
         // It arrived after all.
         intents.read(Some(&lease));

@@ -188,6 +188,9 @@ impl Runner {
             Err(error) => {
                 let text = crate::pipeline::chain(&error);
                 tracing::debug!(error = text, "the lease could not be read or written");
+                if let Some(intents) = &self.intents {
+                    intents.failed(&error);
+                }
                 Next {
                     pause: pause_after(&error).min(self.look),
                     look_first: true,

@@ -256,6 +256,30 @@ fn an_intent_is_on_the_lease_before_its_push_and_the_next_leader_settles_it() {
     assert_eq!(named.len(), different.len(), "{named:?}");
 }
 
+#[test]
+fn an_intent_that_the_api_server_does_not_take_is_not_sent_and_that_is_said() {
+    let Some(cluster) = ClusterWorld::new() else {
+        return;
+    };
+    let shop = shop(&cluster);
+    cluster.apply(lease_identity(&cluster));
+    cluster.forbid("update");
+    let replica = Replica::start(&cluster, "only", &["--leader-election=false"]);
+    wait("a decision", || !replica.of_kind("considered").is_empty());
+    let considered = &replica.of_kind("considered")[0];
+    assert_eq!(considered["decision"], "failed", "{considered}");
+    let cause = &considered["reasons"][0];
+    assert_eq!(cause["reason"], "intent-not-kept");
+    let detail = cause["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("forbids") && detail.contains("nothing was sent"),
+        "{detail}"
+    );
+    let lines = replica.terminate();
+    assert!(lines.iter().all(|line| line["kind"] != "intent"));
+    assert_eq!(shop.repository.subjects("main").len(), 1);
+}
+
 /// A real intent of a patch, as its journal has it, and the Application that it is about.
 fn live_shop(cluster: &ClusterWorld) -> (Value, Value) {
     cluster.world.images("acme/shop", &["1.8.2", "1.9.0"]);
@@ -336,7 +360,6 @@ fn a_patch_whose_end_nobody_saw_is_landed_lost_or_superseded_by_what_stands_ther
     }
 }
 
-/// Whoever may write the lease may write anything there.
 #[test]
 fn what_cannot_be_read_on_the_lease_stops_nobody_and_is_put_aside() {
     let newer = r#"{"version":2,"intents":{"a":1}}"#;
@@ -358,7 +381,6 @@ fn what_cannot_be_read_on_the_lease_stops_nobody_and_is_put_aside() {
     }
 }
 
-/// Forged intents are looked into and recorded; nothing is written for them, and they do not stay.
 #[test]
 fn a_forged_intent_causes_a_record_and_no_write() {
     let Some(cluster) = ClusterWorld::new() else {
@@ -510,6 +532,37 @@ async fn somebody_elses_write_to_the_lease_is_kept_and_its_loss_ends_the_keeping
         None,
         "it goes with the last write"
     );
+}
+
+/// Somebody's annotations leave no room on the object: a push fails, the lead does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_others_have_filled_costs_the_push_and_not_the_lead() {
+    let Some(cluster) = ClusterWorld::new() else {
+        return;
+    };
+    let mut lease = lease_identity(&cluster);
+    lease["metadata"]["annotations"] = json!({ "example.org/large": "x".repeat(262_000) });
+    cluster.apply(lease);
+    let intents = OpenIntents::new(true);
+    let (client, mine) = (client(&cluster).await, Some(intents.clone()));
+    let candidacy = Candidacy::start(client, &cluster.namespace, "a".to_owned(), QUICK, mine);
+    let leader = candidacy.leader();
+    leader.elected().await;
+    let refused = intents.hold(kept(1)).await;
+    assert!(
+        matches!(&refused, Err(NotKept::NotWritten(why)) if why.contains("annotations")),
+        "{refused:?}"
+    );
+    let until = Instant::now() + 2 * QUICK.renew_deadline;
+    while Instant::now() < until {
+        assert!(leader.leads(), "renewals go on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut lease = lease_identity(&cluster);
+    lease["metadata"]["annotations"] = json!({ "example.org/large": "x" });
+    cluster.apply(lease);
+    intents.hold(kept(2)).await.unwrap();
+    candidacy.give_up().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

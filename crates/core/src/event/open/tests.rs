@@ -191,6 +191,19 @@ fn what_cannot_be_read_is_put_aside_and_said_once() {
 }
 
 #[test]
+fn what_the_api_server_refuses_is_not_asked_for_again() {
+    let mut ledger = Ledger::default();
+    ledger.read(Some("no json"));
+    ledger.add(kept(1, 1)).unwrap();
+    ledger.give_way();
+    for _ in 0..2 {
+        assert_eq!(ledger.pending(), Pending::Ends);
+        assert_eq!(ledger.texts(), Texts::default());
+        ledger.read(Some("no json"));
+    }
+}
+
+#[test]
 fn a_damaged_intent_does_not_hide_the_others() {
     let good = serde_json::to_string(&kept(1, 1)).unwrap();
     let mut ledger = Ledger::default();
