@@ -208,6 +208,15 @@ pub fn json_document(out: &mut (impl Write + ?Sized), value: &impl Serialize) ->
     out.write_all(b"\n")
 }
 
+/// One value as JSON in one line, for a log.
+#[must_use]
+pub fn visible_json(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(Visible(&mut bytes), value);
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
 /// Replaces by their escapes what JSON's own writer lets through: C1 controls, with which terminals
 /// begin commands, and what hides or reorders text. Only strings hold such characters.
 struct Visible<W>(W);
