@@ -73,14 +73,16 @@ type Turn = Arc<tokio::sync::Mutex<Option<Token>>>;
 #[derive(Clone)]
 struct Token {
     text: Secret<String>,
+    minted: Timestamp,
     expires: Timestamp,
 }
 
 impl Token {
-    /// Whether it outlives the work that it is given out for.
+    /// Whether it outlives the work that it is given out for. By a clock that was set back it seems
+    /// to have more time left than it was given, and nobody knows how much it has.
     fn is_fresh(&self, now: Timestamp) -> bool {
         let left = self.expires.duration_since(now);
-        left > SignedDuration::from_secs(GITHUB_TOKEN_RENEWED_SECS)
+        now >= self.minted && left > SignedDuration::from_secs(GITHUB_TOKEN_RENEWED_SECS)
     }
 }
 
@@ -289,6 +291,7 @@ impl<'a> Question<'a> {
         }
         Ok(Token {
             text,
+            minted: now,
             expires: answer.expires_at,
         })
     }

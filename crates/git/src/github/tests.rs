@@ -72,6 +72,23 @@ async fn a_token_is_kept_until_shortly_before_its_end_and_then_renewed_as_the_sa
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_makes_no_token_last_longer() {
+    for jump in [
+        SignedDuration::from_hours(-2),
+        SignedDuration::from_hours(2),
+    ] {
+        let api = GithubApi::start(&["acme/gitops"]);
+        let (apps, app, start) = (apps(), app(&api), Timestamp::now());
+        let first = ask(&apps, &app, REPOSITORY, start).await.unwrap();
+        api.set_ahead(jump);
+        let second = ask(&apps, &app, REPOSITORY, start + jump).await.unwrap();
+        assert_eq!(api.tokens(), [token(&first), token(&second)], "{jump}");
+        let third = ask(&apps, &app, REPOSITORY, start + jump).await.unwrap();
+        assert_eq!(token(&third), token(&second), "{jump}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_token_is_forgotten_and_who_has_another_key_gets_none() {
     let api = GithubApi::start(&["acme/gitops"]);
     let (apps, now) = (apps(), Timestamp::now());
