@@ -4,6 +4,7 @@
 //! Here: reading, printing, and what cannot be converted. Not here: the conversion
 //! (`sealift_core::image_updater::convert`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use crate::exit::Exit;
 use crate::objects::files::{FileObjects, FilenameArg, Reader};
 use crate::objects::{Listed, Objects};
-use crate::output::{BAD, ignore_closed_pipe};
+use crate::output::{BAD, escape, ignore_closed_pipe, json_document};
 
 /// Arguments of `convert`.
 #[derive(Debug, clap::Args)]
@@ -247,7 +248,7 @@ impl Made {
             let side = |value: &Option<Value>| value.as_ref().map_or(Ok(String::new()), yaml);
             let (before, after) = (side(&change.before)?, side(&change.after)?);
             let named = |there: &Option<Value>, side: &str| match there {
-                Some(_) => format!("{side}/{}", change.name),
+                Some(_) => format!("{side}/{}", escape(&change.name)),
                 None => "/dev/null".to_owned(),
             };
             let diff = similar::TextDiff::from_lines(&before, &after)
@@ -264,7 +265,7 @@ impl Made {
     fn conclude(self) -> anyhow::Result<Exit> {
         let mut err = anstream::stderr();
         for problem in &self.problems {
-            let problem = crate::output::escape(problem);
+            let problem = escape(problem);
             writeln!(err, "{BAD}error:{BAD:#} {problem}")?;
         }
         Ok(
@@ -280,8 +281,19 @@ impl Made {
     }
 }
 
+/// The object as YAML. Where its writer would let through what a terminal obeys, or what hides or
+/// reorders text: as JSON, which is YAML, too, and has an escape for each such character.
 fn yaml(value: &Value) -> io::Result<String> {
-    serde_saphyr::to_string(value).map_err(io::Error::other)
+    let text = serde_saphyr::to_string(value).map_err(io::Error::other)?;
+    if text
+        .lines()
+        .all(|line| matches!(escape(line), Cow::Borrowed(_)))
+    {
+        return Ok(text);
+    }
+    let mut json = Vec::new();
+    json_document(&mut json, value)?;
+    String::from_utf8(json).map_err(io::Error::other)
 }
 
 /// The parts of an Application that a conversion is about.
