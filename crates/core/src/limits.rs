@@ -338,6 +338,11 @@ pub const INTENT_ORPHAN_SECS_MAX: u64 = 3_600;
 pub const PATCH_TRIES_MAX: u32 = 5;
 /// Tries to write one status, in patches: each begins anew at the object as it is then.
 pub const STATUS_TRIES_MAX: u32 = 5;
+/// Least pause before an object that is being deleted is let go of again, in milliseconds: somebody
+/// waits for it.
+pub const RELEASE_PAUSE_MS: u64 = 1_000;
+/// Longest such pause, in milliseconds: rights that are missing stay so for long.
+pub const RELEASE_PAUSE_MS_MAX: u64 = 60_000;
 
 // Probes and metrics (`sealift::serve`).
 

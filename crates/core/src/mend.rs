@@ -45,6 +45,7 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::SettingUnused => "set what it needs beside it, or take it out",
         R::ImageUpdaterInvalid => "correct the field that the message names",
         R::ApplicationContested => "let only one ImageUpdater select the Application",
+        R::ApplicationHeld => "correct that ImageUpdater, or delete it",
         R::AnnotationsNotFollowed => {
             "run with `--annotations always`, or convert them with `sealift convert`"
         }
@@ -141,7 +142,7 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::ApplicationMoved => "find out what keeps writing to the Application, or run again",
         R::ApplicationGone => "nothing, where it was meant; the next cycle looks anew",
         R::ApiServerUnreachable => "check the API server, and the network policy on the way to it",
-        R::StatusNotWritten | R::KubeEventNotSent => {
+        R::StatusNotWritten | R::KubeEventNotSent | R::FinalizerNotRemoved => {
             "compare the ServiceAccount's rights with `deploy/rbac`"
         }
         R::MetricsReviewFailed => {

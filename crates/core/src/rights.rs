@@ -16,6 +16,8 @@ const CLUSTER_POLICIES: &str = "sealift-cluster-policies";
 const METRICS: &str = "argocd-image-updater-metrics-auth-role";
 /// Name of its binding.
 const METRICS_BINDING: &str = "argocd-image-updater-metrics-auth-rolebinding";
+/// Group and plural of ImageUpdaters.
+const UPDATERS: (&str, &str) = ("argocd-image-updater.argoproj.io", "imageupdaters");
 /// Group of roles.
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -28,6 +30,9 @@ pub struct Rights {
     pub home: String,
     /// Namespaces with Applications that are written themselves (`argocd`).
     pub patched: BTreeSet<String>,
+    /// ImageUpdaters that hold the finalizer of Argo CD Image Updater, as `(namespace, name)`: it is
+    /// taken off when they are deleted.
+    pub released: BTreeSet<(String, String)>,
     /// AppProjects that are read, as `(namespace, name)`.
     pub projects: BTreeSet<(String, String)>,
     /// Secrets that are read, as `(namespace, name)`.
@@ -107,13 +112,19 @@ impl Rights {
             let verbs = ["get", "patch"];
             add(namespace, rule("argoproj.io", &["applications"], &verbs));
         }
-        for (group, resource, named) in [
-            ("argoproj.io", "appprojects", &self.projects),
-            ("", "secrets", &self.secrets),
-            ("", "configmaps", &self.config_maps),
+        for (group, resource, named, verbs) in [
+            (
+                UPDATERS.0,
+                UPDATERS.1,
+                &self.released,
+                &["get", "patch"][..],
+            ),
+            ("argoproj.io", "appprojects", &self.projects, &["get"]),
+            ("", "secrets", &self.secrets, &["get"]),
+            ("", "configmaps", &self.config_maps, &["get"]),
         ] {
             for (namespace, names) in by_namespace(named) {
-                add(namespace, named_rule(group, resource, &names, &["get"]));
+                add(namespace, named_rule(group, resource, &names, verbs));
             }
         }
         if let Some(namespace) = &self.repository_credentials {
@@ -134,11 +145,7 @@ fn watch_rules() -> Vec<Value> {
     let verbs = ["list", "watch"];
     vec![
         rule("argoproj.io", &["applications"], &verbs),
-        rule(
-            "argocd-image-updater.argoproj.io",
-            &["imageupdaters"],
-            &verbs,
-        ),
+        rule(UPDATERS.0, &[UPDATERS.1], &verbs),
     ]
 }
 
@@ -258,6 +265,7 @@ mod tests {
             watched: Some(BTreeSet::from(["team".to_owned()])),
             home: "argocd".to_owned(),
             patched: BTreeSet::from(["team".to_owned()]),
+            released: names(&[("team", "old")]),
             projects: names(&[("argocd", "default")]),
             secrets: names(&[("team", "b"), ("team", "a"), ("argocd", "key")]),
             config_maps: names(&[("argocd", "argocd-tls-certs-cm")]),
@@ -279,6 +287,7 @@ mod tests {
                 "Role/team: imageupdaters[] list,watch",
                 "Role/team: promotionpolicies,policyexceptions[] list,watch",
                 "Role/team: applications[] get,patch",
+                "Role/team: imageupdaters[old] get,patch",
                 "Role/team: secrets[a,b] get",
                 "ClusterRole/-: clusterpromotionpolicies[] list,watch",
                 "ClusterRole/-: tokenreviews[] create",

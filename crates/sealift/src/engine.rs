@@ -2,6 +2,7 @@
 //! from the options.
 
 mod record;
+mod telling;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,18 +27,18 @@ use crate::cli::options::{
     AnnotationsOption, CommitMethod, CommitPer, CycleOptions, GitOptions, RegistryOptions,
     SigningMethod, SourceOptions, UnverifiedOption, file_or_mounted,
 };
+use crate::cluster::Cluster;
 use crate::cluster::intents::{Keeper, OpenIntents};
 use crate::cluster::lease::{self, Candidacy, Leader};
-use crate::cluster::status::{StatusWriter, Statuses};
-use crate::cluster::{self, Cluster};
+use crate::cluster::status::StatusWriter;
 use crate::journal::{Journal, OpenIntent};
 use crate::metrics::Metrics;
+use crate::objects::Objects;
 use crate::objects::source::ObjectSource;
-use crate::objects::{ListedPolicy, Objects};
 use crate::pipeline::read::Kept;
 use crate::pipeline::report::{Problem, Report};
 use crate::pipeline::{self, CommitSettings, Context, Parts, examine};
-use crate::policies::{InForce, Policies, Remark};
+use crate::policies::{InForce, Policies};
 use crate::registries::Registries;
 use crate::shadow::Shadow;
 use crate::state::StateFolder;
@@ -184,12 +185,7 @@ impl Engine {
         let roots = TrustRoots::open(registries.net(), copies, expired)?;
         let source = ObjectSource::new(options.source)?;
         let argocd_namespace = source.argocd_namespace().to_owned();
-        // Old annotations must not begin to write when Sealift takes the peer's place in a cluster.
-        let unasked = match source.own_namespace() {
-            Some(_) => AnnotationsOption::Never,
-            None => AnnotationsOption::Auto,
-        };
-        let annotations = options.source.annotations.unwrap_or(unasked);
+        let annotations = annotations(options.source, &source);
         let policies = Policies::new(unverified, &argocd_namespace, roots);
         let git = open_repositories(options.git, &state, &registries)?;
         let (journal, unsettled) = match mode {
@@ -362,26 +358,39 @@ impl Engine {
     /// # Errors
     /// As [`Self::cycle`].
     pub async fn cycle_on(&mut self, scope: Scope<'_>) -> anyhow::Result<Report> {
+        let whole = scope.among.is_none();
+        let ended = self.run(scope).await;
+        if let (Err(error), true) = (&ended, whole) {
+            self.tell_failure(&format!("{error:#}")).await;
+        }
+        ended
+    }
+
+    async fn run(&mut self, scope: Scope<'_>) -> anyhow::Result<Report> {
         let Scope { among, not_due } = scope;
         let objects = self.source.read(&self.git).await?;
         let now = Timestamp::now();
         let policies = objects.policies().await?;
         let (in_force, remarks) = self.policies.take(&policies, objects.as_ref(), now).await;
         self.record_remarks(&remarks, now)?;
+        let whole = among.is_none();
         let unsettled = self.take_unsettled(now).await?;
+        let mut statuses = std::mem::take(&mut self.statuses);
         let mut parts = self.parts(Arc::clone(&objects), in_force);
         parts.among = among;
         parts.not_due = not_due;
         let context = Context::new(parts, unsettled);
-        let report = pipeline::cycle(&context).await;
+        // What is said meanwhile holds up nothing.
+        let start = Box::pin(self.tell_start(&mut statuses, objects.as_ref(), whole));
+        let (report, remarks) = tokio::join!(Box::pin(pipeline::cycle(&context)), start);
         self.unsettled = context.into_unsettled();
+        self.statuses = statuses;
         self.registries.flush();
+        self.record_remarks(&remarks, now)?;
         let mut report = report?;
-        let whole = among.is_none();
         self.compare(&mut report, now, whole)?;
-        self.metrics.peer.cycle(&report, whole);
-        self.tell(&report, objects.as_ref(), &policies, whole)
-            .await?;
+        self.count(&report, whole).await?;
+        self.tell(&report, objects.as_ref(), &policies).await?;
         Ok(report)
     }
 
@@ -411,41 +420,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Says on the API server what a cycle has to say there. What cannot be said stops nothing.
-    async fn tell(
-        &mut self,
-        report: &Report,
-        objects: &dyn Objects,
-        policies: &[ListedPolicy],
-        whole: bool,
-    ) -> anyhow::Result<()> {
-        let Some(cluster) = self.connect().await?.filter(|_| self.mode == Mode::Write) else {
-            return Ok(());
-        };
-        // A cycle on some Applications has no numbers of whole objects; and where they are not known
-        // any more, nothing is said of them.
-        let updaters = match whole {
-            true => objects.image_updaters().await.unwrap_or_default(),
-            false => Vec::new(),
-        };
-        let (set, findings) = self.policies.standing();
-        let now = Timestamp::now();
-        let statuses = Statuses {
-            report,
-            updaters: &updaters,
-            policies,
-            set: &set,
-            findings: &findings,
-            leader: self.leader.as_ref(),
-            now,
-        };
-        let mut remarks = self.statuses.write(&cluster, &statuses).await;
-        if self.kube_events {
-            remarks.extend(cluster::events::send(&cluster, report, now).await);
-        }
-        self.record_remarks(&remarks, now)
-    }
-
     fn parts(&self, objects: Arc<dyn Objects>, in_force: InForce) -> Parts<'_> {
         Parts {
             objects,
@@ -470,29 +444,6 @@ impl Engine {
             spread: self.spread,
             thorough: self.thorough,
         }
-    }
-
-    /// Says and records what is to be said of policies.
-    fn record_remarks(&self, remarks: &[Remark], now: Timestamp) -> anyhow::Result<()> {
-        for remark in remarks {
-            let Remark {
-                subject,
-                reason,
-                detail,
-            } = remark;
-            tracing::warn!(reason = reason.id(), subject, "{detail}");
-            self.metrics.notice(*reason);
-            if let Some(journal) = &self.journal {
-                let cause = Cause::new(*reason, detail.clone());
-                let body = Body::Notice(Notice {
-                    cause,
-                    subject: subject.clone(),
-                    application: None,
-                });
-                journal.record(&body, now)?;
-            }
-        }
-        Ok(())
     }
 
     /// Ends the journal in order.
@@ -521,6 +472,15 @@ fn open_repositories(
         options.allow_plaintext_git.iter().cloned().collect();
     settings.rules.ssh_program = std::env::current_exe().ok();
     Ok(Repositories::new(settings)?)
+}
+
+/// Old annotations must not begin to write when Sealift takes the peer's place in a cluster.
+fn annotations(options: &SourceOptions, source: &ObjectSource) -> AnnotationsOption {
+    let unasked = match source.own_namespace() {
+        Some(_) => AnnotationsOption::Never,
+        None => AnnotationsOption::Auto,
+    };
+    options.annotations.unwrap_or(unasked)
 }
 
 /// Where the Deployment of Argo CD Image Updater mounts `registries.conf`. Drop-in contract,

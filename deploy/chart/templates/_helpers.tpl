@@ -34,7 +34,7 @@ subjects:
 {{- define "sealift.updaters" -}}
 - apiGroups: [argocd-image-updater.argoproj.io]
   resources: [imageupdaters]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [argocd-image-updater.argoproj.io]
   resources: [imageupdaters/status]
   verbs: [patch]

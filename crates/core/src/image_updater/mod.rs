@@ -3,8 +3,8 @@
 //!
 //! Here: the objects as people write them ([`spec`]) with their CRD ([`schema`]), read as an API
 //! server would admit them ([`read`]), which of them an Application belongs to ([`select`]), what
-//! it is followed by ([`settings`]), what is said on the object ([`status`]), and the way from
-//! annotations and back ([`convert`]). Not here: what settings mean (`application`), and where
+//! it is followed by ([`settings`]), what is said on the object ([`status`]), how one goes that is
+//! deleted ([`release`]), and the way from annotations and back ([`convert`]). Not here: what settings mean (`application`), and where
 //! objects come from.
 //!
 //! The kind is that of Argo CD Image Updater 1.x: schema, messages, selection and merging are kept,
@@ -12,8 +12,10 @@
 
 mod check;
 pub mod convert;
+pub mod held;
 pub mod labels;
 pub mod read;
+pub mod release;
 pub mod schema;
 pub mod select;
 pub mod settings;
@@ -23,7 +25,7 @@ pub mod status;
 mod tests;
 
 pub use read::{ImageUpdater, ImageUpdaterId, Rejected, Rule, concerns};
-pub use select::{Claim, Roster};
+pub use select::{Claim, Claimed, Hold, Roster};
 
 /// The API group.
 pub const GROUP: &str = "argocd-image-updater.argoproj.io";

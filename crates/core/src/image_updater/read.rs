@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::check::check;
+use super::held::{Selection, Selector};
 use super::labels::Labels;
 use super::spec::{
     ApplicationRef, CommonUpdateSettings, IMAGES_OR_ANNOTATIONS, ImageUpdaterSpec, ONE_FORGE,
@@ -76,8 +77,7 @@ pub struct Rule {
     pub position: usize,
     /// As written.
     pub reference: ApplicationRef,
-    pub(super) pattern: Glob,
-    pub(super) labels: Labels,
+    pub(super) selector: Selector,
 }
 
 /// An object that cannot be used.
@@ -85,8 +85,12 @@ pub struct Rule {
 pub struct Rejected {
     /// Which one, as far as it can be read.
     pub id: ImageUpdaterId,
+    /// When the API server stored it first.
+    pub created: Option<Timestamp>,
     /// Counts the changes of its spec.
     pub generation: Option<i64>,
+    /// What it selects, as far as it can be read.
+    pub selection: Selection,
     /// Everything that is wrong, the first ones; never empty.
     pub errors: Vec<PolicyError>,
     /// What was said on it last.
@@ -167,7 +171,6 @@ impl ImageUpdater {
         let mut findings = Findings::default();
         let metadata = object.get("metadata").unwrap_or(&Value::Null);
         let id = identity(metadata, default_namespace, &mut findings);
-        let generation = metadata.get("generation").and_then(Value::as_i64);
         let status = object.get("status").cloned().unwrap_or_default();
         let status: ImageUpdaterStatus = serde_json::from_value(status).unwrap_or_default();
         let version = object.get("apiVersion").and_then(Value::as_str);
@@ -180,7 +183,7 @@ impl ImageUpdater {
         let spec = read_spec(object, &mut findings);
         let rules = spec.as_ref().map(|spec| rules(spec, &mut findings));
         let (Some(spec), Some(rules)) = (spec, rules) else {
-            return Err(rejected(id, generation, findings, status));
+            return Err(rejected(object, id, findings, status));
         };
         let mut updater = Self {
             created: created(metadata),
@@ -191,7 +194,7 @@ impl ImageUpdater {
             rules,
             notices: Vec::new(),
             id,
-            generation,
+            generation: generation(metadata),
             status,
         };
         updater.check_own(&mut findings);
@@ -199,7 +202,7 @@ impl ImageUpdater {
             updater.notices = findings.notices;
             return Ok(updater);
         }
-        Err(rejected(updater.id, generation, findings, updater.status))
+        Err(rejected(object, updater.id, findings, updater.status))
     }
 
     /// For messages: kind, namespace and name.
@@ -231,14 +234,17 @@ impl ImageUpdater {
 }
 
 fn rejected(
+    object: &Value,
     id: ImageUpdaterId,
-    generation: Option<i64>,
     findings: Findings,
     status: ImageUpdaterStatus,
 ) -> Box<Rejected> {
+    let metadata = object.get("metadata").unwrap_or(&Value::Null);
     Box::new(Rejected {
         id,
-        generation,
+        created: created(metadata),
+        generation: generation(metadata),
+        selection: Selection::read(object),
         errors: findings.errors,
         status,
     })
@@ -271,6 +277,10 @@ fn identity(metadata: &Value, default_namespace: &str, findings: &mut Findings) 
         namespace: shortened(namespace),
         name: shortened(name),
     }
+}
+
+fn generation(metadata: &Value) -> Option<i64> {
+    metadata.get("generation").and_then(Value::as_i64)
 }
 
 fn created(metadata: &Value) -> Option<Timestamp> {
@@ -437,8 +447,11 @@ fn rules(spec: &ImageUpdaterSpec, findings: &mut Findings) -> Vec<Rule> {
         rules.push(Rule {
             position,
             reference: reference.clone(),
-            pattern,
-            labels,
+            selector: Selector {
+                pattern,
+                labels,
+                use_annotations: reference.use_annotations,
+            },
         });
     }
     rules.sort_by_key(|rule| std::cmp::Reverse(score(&rule.reference)));

@@ -6,7 +6,7 @@
 //! Updater; `images` and the condition `Contested` are ours. Kubernetes API conventions, "Typical
 //! status properties".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -109,7 +109,7 @@ pub struct Condition {
 pub struct ImageStatus {
     /// Name of the Application.
     pub application: String,
-    /// Alias of the image.
+    /// Alias of the image, or its name where it has none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub alias: String,
     /// What Git wants, or else what runs.
@@ -132,6 +132,8 @@ pub struct ImageStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageOutcome {
     image: ImageStatus,
+    /// Empty where there is none.
+    alias: String,
     repository: String,
     rank: u8,
     updated: Option<(String, String)>,
@@ -186,16 +188,23 @@ impl ImageOutcome {
             (current.to_owned(), new)
         });
         let application = considered.application.split_once('/');
+        let alias = considered.image.alias.clone().unwrap_or_default();
+        // Of several images without one, each is told by its name.
+        let told_by = match alias.as_str() {
+            "" => considered.image.written.clone(),
+            alias => alias.to_owned(),
+        };
         Self {
             image: ImageStatus {
                 application: application.map_or("", |(_, name)| name).to_owned(),
-                alias: considered.image.alias.clone().unwrap_or_default(),
+                alias: told_by,
                 current: current.to_owned(),
                 candidate: candidate.map_or_else(String::new, |one| one.tag.clone()),
                 decision: considered.decision.word().to_owned(),
                 reason: first.map_or_else(String::new, |cause| cause.reason.to_string()),
                 since: String::new(),
             },
+            alias,
             repository: considered.image.written.clone(),
             rank: match considered.decision {
                 Decision::Failed => 0,
@@ -221,7 +230,7 @@ impl ImageOutcome {
     pub fn change(&self) -> Option<Change<'_>> {
         let (old, new) = self.updated.as_ref()?;
         Some(Change {
-            alias: &self.image.alias,
+            alias: &self.alias,
             image: &self.repository,
             old,
             new,
@@ -254,27 +263,23 @@ impl ImageUpdaterStatus {
         self
     }
 
+    /// Whether it is worth a write that a cycle begins: its end will be written anyway, because
+    /// nothing was for long, or because the object is another one by now. Cycles follow each other
+    /// closely where edits ask for them, and nobody could read so fast.
+    #[must_use]
+    pub fn start_is_due(&self, generation: Option<i64>, now: Timestamp) -> bool {
+        !self.is_fresh(now) || self.observed_generation != generation
+    }
+
     /// The status after a cycle.
     #[must_use]
     pub fn finished(mut self, cycle: &Cycle, now: Timestamp) -> Self {
         let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-        self.observed_generation = cycle.generation;
-        self.last_checked_at = Some(time(now));
         self.applications_matched = count(cycle.applications);
         self.images_managed = count(cycle.images.len());
-        let changes: Vec<Change<'_>> = cycle
-            .images
-            .iter()
-            .filter_map(ImageOutcome::change)
-            .collect();
-        if !changes.is_empty() {
-            self.last_updated_at = Some(time(now));
-            self.recent_updates = recent_updates(&changes, now);
-        }
+        let updated = self.note_changes(cycle, now);
         self.images = images(&self.images, &cycle.images, now);
-        let message = "Last check completed. Awaiting next cycle.".to_owned();
-        self.set("Reconciling", false, "Idle", message, cycle.generation, now);
-        self.conclude(cycle, changes.len(), now);
+        self.end(cycle, updated, now);
         match &cycle.contested {
             Some(detail) => {
                 let reason = "SeveralImageUpdaters";
@@ -292,19 +297,86 @@ impl ImageUpdaterStatus {
         self
     }
 
+    /// The status after a cycle on some Applications only, `looked_at` by name: what was decided
+    /// about them and what was updated. Numbers and conditions are about all, and stay.
+    #[must_use]
+    pub fn partly_finished(
+        mut self,
+        cycle: &Cycle,
+        looked_at: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Self {
+        self.note_changes(cycle, now);
+        let before = std::mem::take(&mut self.images);
+        let mut decided = images(&before, &cycle.images, now);
+        for image in before {
+            if !looked_at.contains(&image.application) {
+                self.images.push(image);
+                continue;
+            }
+            let same = |one: &ImageStatus| {
+                one.application == image.application && one.alias == image.alias
+            };
+            if let Some(place) = decided.iter().position(same) {
+                self.images.push(decided.remove(place));
+            }
+        }
+        // What is new needs a look first; the next whole cycle sorts them all.
+        decided.append(&mut self.images);
+        decided.truncate(STATUS_ITEMS_MAX);
+        self.images = decided;
+        self
+    }
+
+    /// The status after a cycle that came to no end. What was known before stays.
+    #[must_use]
+    pub fn failed(mut self, generation: Option<i64>, failure: String, now: Timestamp) -> Self {
+        let cycle = Cycle {
+            generation,
+            failure: Some(failure),
+            ..Cycle::default()
+        };
+        self.end(&cycle, 0, now);
+        self
+    }
+
+    /// Takes over what was updated, and says of how many images.
+    fn note_changes(&mut self, cycle: &Cycle, now: Timestamp) -> usize {
+        let changes = cycle.images.iter().filter_map(ImageOutcome::change);
+        let changes: Vec<Change<'_>> = changes.collect();
+        if !changes.is_empty() {
+            self.last_updated_at = Some(time(now));
+            self.recent_updates = recent_updates(&changes, now);
+        }
+        changes.len()
+    }
+
+    /// What the end of every whole cycle says.
+    fn end(&mut self, cycle: &Cycle, updated: usize, now: Timestamp) {
+        self.observed_generation = cycle.generation;
+        self.last_checked_at = Some(time(now));
+        let message = "Last check completed. Awaiting next cycle.".to_owned();
+        self.set("Reconciling", false, "Idle", message, cycle.generation, now);
+        self.conclude(cycle, updated, now);
+    }
+
     /// Whether `self` says something else than `before`, or says it again after so long that people
     /// would think nobody looks any more.
     #[must_use]
     pub fn is_due(&self, before: &Self, now: Timestamp) -> bool {
-        let checked = before.last_checked_at.as_deref();
-        let checked = checked.and_then(|text| text.parse::<Timestamp>().ok());
-        let age = checked.map(|checked| now.duration_since(checked).as_secs());
-        let fresh = age.is_some_and(|age| (0..STATUS_REFRESH_SECS).contains(&age));
         let same = Self {
             last_checked_at: before.last_checked_at.clone(),
             ..self.clone()
         };
-        !fresh || same != *before
+        !before.is_fresh(now) || same != *before
+    }
+
+    /// Whether somebody looked just now. A clock that was set back makes nothing fresh.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let checked = self.last_checked_at.as_deref();
+        let checked = checked.and_then(|text| text.parse::<Timestamp>().ok());
+        let age = checked.map(|checked| now.duration_since(checked).as_secs());
+        age.is_some_and(|age| (0..STATUS_REFRESH_SECS).contains(&age))
     }
 
     /// `Error` and `Ready`.

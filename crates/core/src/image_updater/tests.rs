@@ -5,6 +5,7 @@ mod contract;
 mod conversion;
 mod meaning;
 mod reading;
+mod release;
 mod selection;
 mod statuses;
 

@@ -149,6 +149,7 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<Exit> {
 async fn once(mut engine: Engine, arguments: &RunArguments) -> anyhow::Result<Exit> {
     let report = engine.cycle().await?;
     log_cycle(&report);
+    engine.release_once().await?;
     engine.close()?;
     print(&report, arguments.output.output)?;
     Ok(exit_of(&report, arguments.fail_on))
@@ -197,6 +198,7 @@ async fn forever(
         servers.metrics(address, readers).await?;
     }
     let mut edits = cluster.as_ref().map(|cluster| cluster.edits());
+    let _releasing = cluster.as_ref().and_then(|cluster| engine.release(cluster));
     if !arguments.peer.warms_up() {
         engine.metrics.set_ready();
     }

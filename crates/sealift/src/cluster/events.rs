@@ -14,6 +14,7 @@ use sealift_core::reference::Reference;
 use serde_json::{Map, Value, json};
 
 use super::Cluster;
+use super::lease::Leader;
 use super::objects::{bounded, words};
 use crate::pipeline::report::Report;
 use crate::policies::Remark;
@@ -25,9 +26,18 @@ const PREFIX: &str = "argocd-image-updater";
 const NAME_CHARS_MAX: usize = 230;
 
 /// Creates an event for each Application that was written, and says what could not be created.
-pub async fn send(cluster: &Cluster, report: &Report, now: Timestamp) -> Vec<Remark> {
+/// None of it once another replica may lead.
+pub async fn send(
+    cluster: &Cluster,
+    report: &Report,
+    leader: Option<&Leader>,
+    now: Timestamp,
+) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for (application, images) in updates(report) {
+        if leader.is_some_and(|leader| !leader.leads()) {
+            break;
+        }
         let Some((namespace, name)) = application.split_once('/') else {
             continue;
         };

@@ -66,6 +66,16 @@ impl Leader {
         }
     }
 
+    /// Returns once we lead, where we did not, or lead no more.
+    pub async fn differs_from(&self, led: bool) {
+        let mut leads = self.0.leads.subscribe();
+        while self.leads() == led {
+            if leads.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     fn election(&self) -> MutexGuard<'_, Election> {
         self.0
             .election

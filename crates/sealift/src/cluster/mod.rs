@@ -12,6 +12,7 @@ pub mod intents;
 pub mod lease;
 pub mod objects;
 mod read;
+pub mod release;
 pub mod status;
 pub mod watch;
 

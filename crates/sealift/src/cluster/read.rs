@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kube::Resource;
 use kube::api::ObjectMeta;
 use kube::core::{ApiResource, DynamicResourceScope};
+use sealift_core::image_updater::release::is_being_deleted;
 use sealift_core::manifest::{ApplicationManifest, ManifestError};
 use sealift_core::settings::OWN_PREFIX;
 use serde::{Deserialize, Deserializer};
@@ -59,6 +60,7 @@ impl Content for Value {
         self.get("spec") != before.get("spec")
             || labels(self) != labels(before)
             || own_annotations(self) != own_annotations(before)
+            || is_being_deleted(self) != is_being_deleted(before)
     }
 }
 

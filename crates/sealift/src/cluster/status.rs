@@ -4,13 +4,13 @@
 //! else was faster, it is made anew. That it cannot be written stops nothing. Kubernetes API
 //! concepts, "Status subresource"; API conventions, "Concurrency control and consistency".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Error;
-use sealift_core::image_updater::ImageUpdaterId;
 use sealift_core::image_updater::status::ImageUpdaterStatus;
+use sealift_core::image_updater::{ImageUpdaterId, release};
 use sealift_core::limits::STATUS_TRIES_MAX;
 use sealift_core::promotion::read::{Kind, ObjectId};
 use sealift_core::promotion::set::{PolicyFinding, PolicySet};
@@ -35,7 +35,62 @@ pub struct StatusWriter {
     refused: BTreeSet<&'static str>,
     /// The definition of ImageUpdaters is the peer's, which has no `images`: they are not sent.
     without_images: bool,
+    /// Objects as they stand since this cycle began.
+    begun: BTreeMap<ImageUpdaterId, Begun>,
 }
+
+/// An object after a status was written.
+#[derive(Debug)]
+struct Begun {
+    /// The version that was known before.
+    over: Value,
+    /// The whole object.
+    stored: Value,
+}
+
+/// An ImageUpdater on the API server.
+struct UpdaterPlace<'a> {
+    id: ImageUpdaterId,
+    path: String,
+    object: &'a Value,
+    generation: Option<i64>,
+}
+
+impl<'a> UpdaterPlace<'a> {
+    /// `None`: it stands elsewhere, or is being deleted.
+    fn of(listed: &'a ListedUpdater) -> Option<Self> {
+        let Origin::Cluster { namespace, name } = &listed.origin else {
+            return None;
+        };
+        let object = listed.object.as_deref()?;
+        if release::is_being_deleted(object) {
+            return None;
+        }
+        Some(Self {
+            id: ImageUpdaterId {
+                namespace: namespace.clone(),
+                name: name.clone(),
+            },
+            path: format!(
+                "/apis/{UPDATER_GROUP}/v1alpha1/namespaces/{namespace}/{UPDATERS}/{name}"
+            ),
+            object,
+            generation: object["metadata"]["generation"].as_i64(),
+        })
+    }
+
+    /// The object as it stands since it was written, where the watch has not told of that yet.
+    fn or_newer(&self, begun: Option<&'a Begun>) -> &'a Value {
+        let told = &self.object["metadata"]["resourceVersion"];
+        match begun.filter(|begun| begun.over == *told) {
+            Some(begun) => &begun.stored,
+            None => self.object,
+        }
+    }
+}
+
+/// Plural of ImageUpdaters.
+const UPDATERS: &str = "imageupdaters";
 
 /// What is to be said after a cycle, and on what.
 pub struct Statuses<'a> {
@@ -84,19 +139,9 @@ impl StatusWriter {
         statuses: &Statuses<'_>,
         remarks: &mut Vec<Remark>,
     ) -> bool {
-        const PLURAL: &str = "imageupdaters";
-        for listed in statuses.updaters {
-            let (Some(object), Origin::Cluster { namespace, name }) =
-                (listed.object.as_deref(), &listed.origin)
-            else {
-                continue;
-            };
-            let id = ImageUpdaterId {
-                namespace: namespace.clone(),
-                name: name.clone(),
-            };
+        for place in statuses.updaters.iter().filter_map(UpdaterPlace::of) {
             // One that the cycle has not seen yet is the next one's.
-            let Some(report) = statuses.report.updater(&id) else {
+            let Some(report) = statuses.report.updater(&place.id) else {
                 continue;
             };
             let without_images = self.without_images;
@@ -105,21 +150,88 @@ impl StatusWriter {
                 if without_images {
                     after.images.clear();
                 }
-                after.is_due(&before, statuses.now).then_some(after)
+                let due = report.is_due(&after, &before, statuses.now);
+                due.then_some(after)
             };
-            let path =
-                format!("/apis/{UPDATER_GROUP}/v1alpha1/namespaces/{namespace}/{PLURAL}/{name}");
-            let written = put(cluster, &path, object, make, statuses.leader).await;
+            let begun = self.begun.remove(&place.id);
+            let object = place.or_newer(begun.as_ref());
+            let written = put(cluster, &place.path, object, make, statuses.leader).await;
             if let Ok(Some((sent, stored))) = &written {
+                let stored: ImageUpdaterStatus = status_of(stored);
                 self.without_images |= !sent.images.is_empty() && stored.images.is_empty();
             }
-            match self.note(PLURAL, written.map(|_| ()), remarks) {
+            match self.note(UPDATERS, written.map(|_| ()), remarks) {
                 Next::Object => {}
                 Next::Kind => break,
                 Next::Nothing => return true,
             }
         }
         false
+    }
+
+    /// Says on each ImageUpdater that a cycle has begun, where that is worth a write.
+    pub async fn begin(
+        &mut self,
+        cluster: &Cluster,
+        updaters: &[ListedUpdater],
+        leader: Option<&Leader>,
+        now: Timestamp,
+    ) -> Vec<Remark> {
+        self.begun.clear();
+        let make = |place: &UpdaterPlace<'_>, before: ImageUpdaterStatus| {
+            let due = before.start_is_due(place.generation, now);
+            let after = before.clone().started(place.generation, now);
+            (due && after != before).then_some(after)
+        };
+        // What is refused is tried again at the end of the cycle.
+        match self.refused.contains(UPDATERS) {
+            true => Vec::new(),
+            false => self.on_each(cluster, updaters, leader, make).await,
+        }
+    }
+
+    /// Says on each ImageUpdater that the cycle came to no end.
+    pub async fn fail(
+        &mut self,
+        cluster: &Cluster,
+        updaters: &[ListedUpdater],
+        leader: Option<&Leader>,
+        (failure, now): (&str, Timestamp),
+    ) -> Vec<Remark> {
+        let make = |place: &UpdaterPlace<'_>, before: ImageUpdaterStatus| {
+            let after = before.clone();
+            let after = after.failed(place.generation, failure.to_owned(), now);
+            after.is_due(&before, now).then_some(after)
+        };
+        self.on_each(cluster, updaters, leader, make).await
+    }
+
+    /// Writes what `make` makes of the status of each ImageUpdater, and keeps what stands there
+    /// then for the next write: a watch may tell of it later.
+    async fn on_each(
+        &mut self,
+        cluster: &Cluster,
+        updaters: &[ListedUpdater],
+        leader: Option<&Leader>,
+        make: impl Fn(&UpdaterPlace<'_>, ImageUpdaterStatus) -> Option<ImageUpdaterStatus>,
+    ) -> Vec<Remark> {
+        let mut remarks = Vec::new();
+        for place in updaters.iter().filter_map(UpdaterPlace::of) {
+            let begun = self.begun.remove(&place.id);
+            let object = place.or_newer(begun.as_ref());
+            let make = |before| make(&place, before);
+            let written = put(cluster, &place.path, object, make, leader).await;
+            if let Ok(Some((_, stored))) = &written {
+                let over = place.object["metadata"]["resourceVersion"].clone();
+                let stored = stored.clone();
+                self.begun.insert(place.id.clone(), Begun { over, stored });
+            }
+            match self.note(UPDATERS, written.map(|_| ()), &mut remarks) {
+                Next::Object => {}
+                Next::Kind | Next::Nothing => break,
+            }
+        }
+        remarks
     }
 
     /// As [`StatusWriter::updaters`].
@@ -252,14 +364,14 @@ const fn is_of_exception(reason: Reason) -> bool {
 
 /// Replaces the status of the object at `path`, which was `object` when it was last seen. `make`
 /// gives the status after the one before; `None`: nothing is to be written. Comes back with what
-/// was sent and what is stored now.
+/// was sent and the object as it is stored now.
 async fn put<S: Serialize + DeserializeOwned + Default>(
     cluster: &Cluster,
     path: &str,
     object: &Value,
     make: impl Fn(S) -> Option<S>,
     leader: Option<&Leader>,
-) -> Result<Option<(S, S)>, NotWritten> {
+) -> Result<Option<(S, Value)>, NotWritten> {
     let mut fresh = None;
     for _ in 0..STATUS_TRIES_MAX {
         let known = fresh.as_ref().unwrap_or(object);
@@ -284,7 +396,7 @@ async fn put<S: Serialize + DeserializeOwned + Default>(
         )
         .await
         {
-            Ok(stored) => return Ok(Some((status, status_of(&stored)))),
+            Ok(stored) => return Ok(Some((status, stored))),
             Err(Error::Api(answer)) if answer.code == 409 => {}
             Err(Error::Api(answer)) if answer.code == 404 => return Ok(None),
             Err(error) => return Err(not_written(&error)),

@@ -104,15 +104,13 @@ impl Peer {
             errors.inc_by(found.errors() as u64);
             now.insert(labels);
         }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if !whole {
+            known.append(&mut now);
             return;
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for gone in known.difference(&now) {
-            self.applications.remove(gone);
-            self.images.remove(gone);
-            self.updated.remove(gone);
-            self.errors.remove(gone);
+            self.remove(gone);
         }
         *known = now;
     }
@@ -133,6 +131,29 @@ impl Peer {
         drop(self.errors.get_or_create(&updater));
         drop(self.registry_requests.get_or_create(&registry));
         drop(self.registry_failures.get_or_create(&registry));
+    }
+
+    /// Ends the series of every ImageUpdater but these, by namespace and name.
+    pub fn keep(&self, living: &BTreeSet<(String, String)>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|labels| {
+            let key = (
+                labels.image_updater_cr_namespace.clone(),
+                labels.image_updater_cr_name.clone(),
+            );
+            let lives = living.contains(&key);
+            if !lives {
+                self.remove(labels);
+            }
+            lives
+        });
+    }
+
+    fn remove(&self, gone: &UpdaterLabels) {
+        self.applications.remove(gone);
+        self.images.remove(gone);
+        self.updated.remove(gone);
+        self.errors.remove(gone);
     }
 
     /// Takes over what is counted elsewhere: somebody is about to look.

@@ -241,8 +241,13 @@ pub async fn cycle(context: &Context<'_>) -> anyhow::Result<Report> {
     if let Some(journal) = context.journal {
         journal.flush()?;
     }
-    if let Some(metrics) = context.metrics {
-        metrics.cycle(&report.cycle, context.among.is_none(), context.now());
+    match context.metrics {
+        Some(metrics) if context.leads() => {
+            metrics.cycle(&report.cycle, context.among.is_none(), context.now());
+        }
+        // Whoever leads by now counts what was found.
+        Some(metrics) => metrics.set_ready(),
+        None => {}
     }
     Ok(report)
 }
@@ -299,6 +304,7 @@ fn finish(
     pushes: Vec<Push>,
 ) -> anyhow::Result<()> {
     let mut unchecked = 0_u64;
+    let counts = context.metrics.filter(|_| context.leads());
     for item in items {
         let considered = item.considered();
         if considered
@@ -308,7 +314,7 @@ fn finish(
         {
             unchecked += 1;
         }
-        if let Some(metrics) = context.metrics {
+        if let Some(metrics) = counts {
             metrics.considered(&considered);
         }
         report.note_image(&item, &considered, context.kept);
@@ -391,13 +397,17 @@ impl<'a> Context<'a> {
 
     /// Asked last before anything is sent: another replica may lead by now.
     fn may_write(&self) -> Result<(), Problem> {
-        if self.leader.as_ref().is_none_or(Leader::leads) {
+        if self.leads() {
             return Ok(());
         }
         Err(Problem {
             reason: Reason::LeadershipLost,
             detail: "the lease was not renewed in time; nothing was written".to_owned(),
         })
+    }
+
+    fn leads(&self) -> bool {
+        self.leader.as_ref().is_none_or(Leader::leads)
     }
 
     fn now(&self) -> Timestamp {

@@ -176,12 +176,18 @@ fn keep_what_concerns(
     named: &BTreeSet<String>,
     report: &mut Report,
 ) {
-    let followed: BTreeSet<String> = followed.iter().map(|one| one.id.to_string()).collect();
+    let followed = followed.iter().map(|one| one.id.to_string());
+    let all: BTreeSet<String> = named.iter().cloned().chain(followed).collect();
     let concerns = |problem: &Reported| {
         let id = problem.application.as_ref();
-        id.is_some_and(|id| named.contains(id) || followed.contains(id))
+        id.is_some_and(|id| all.contains(id))
     };
-    report.image_updaters.clear();
+    let mut looked_at: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (namespace, name) in all.iter().filter_map(|id| id.split_once('/')) {
+        let names = looked_at.entry(namespace.to_owned()).or_default();
+        names.insert(name.to_owned());
+    }
+    report.narrow(&looked_at);
     report.cycle.applications = 0;
     report.problems.retain(concerns);
     report.notices.retain(concerns);

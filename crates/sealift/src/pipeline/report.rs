@@ -1,7 +1,7 @@
 //! What a cycle did, as values. Events, terminal and JSON are rendered from these, so they cannot
 //! disagree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use sealift_core::application::Application;
@@ -60,6 +60,9 @@ pub struct UpdaterReport {
     pub origin: String,
     /// Its status: the one before the cycle, and when the cycle has ended the one after it.
     pub status: ImageUpdaterStatus,
+    /// Names of the Applications that the cycle looked at, where that is not all of them.
+    #[serde(skip)]
+    pub(super) looked_at: Option<BTreeSet<String>>,
     /// What the cycle has found so far.
     #[serde(skip)]
     pub(super) cycle: status::Cycle,
@@ -79,7 +82,24 @@ impl UpdaterReport {
     /// What the cycle makes of the status before it.
     #[must_use]
     pub fn status_after(&self, before: ImageUpdaterStatus, now: Timestamp) -> ImageUpdaterStatus {
-        before.finished(&self.cycle, now)
+        match &self.looked_at {
+            None => before.finished(&self.cycle, now),
+            Some(looked_at) => before.partly_finished(&self.cycle, looked_at, now),
+        }
+    }
+
+    /// Whether that is worth a write.
+    #[must_use]
+    pub fn is_due(
+        &self,
+        after: &ImageUpdaterStatus,
+        before: &ImageUpdaterStatus,
+        now: Timestamp,
+    ) -> bool {
+        match &self.looked_at {
+            None => after.is_due(before, now),
+            Some(_) => after != before,
+        }
     }
 
     /// What the cycle has found.
@@ -173,6 +193,19 @@ impl Report {
         self.image_updaters.push(updater);
     }
 
+    /// The cycle looked at some Applications only, `looked_at` by namespace and name. What it says
+    /// of whole objects is not so.
+    pub(super) fn narrow(&mut self, looked_at: &BTreeMap<String, BTreeSet<String>>) {
+        for updater in &mut self.image_updaters {
+            let names = looked_at.get(&updater.image_updater.namespace).cloned();
+            updater.looked_at = Some(names.unwrap_or_default());
+            updater.cycle = status::Cycle {
+                generation: updater.cycle.generation,
+                ..status::Cycle::default()
+            };
+        }
+    }
+
     /// What the cycle says of an ImageUpdater.
     #[must_use]
     pub fn updater(&self, id: &ImageUpdaterId) -> Option<&UpdaterReport> {
@@ -253,6 +286,12 @@ impl Entry {
     #[must_use]
     pub const fn decision(&self) -> Decision {
         self.0.decision()
+    }
+
+    /// The ImageUpdater that asked for it.
+    #[must_use]
+    pub fn image_updater(&self) -> Option<&ImageUpdaterId> {
+        self.0.application.origin.image_updater()
     }
 
     /// Every tag with its fate, for `explain`.

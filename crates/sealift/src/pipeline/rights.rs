@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use sealift_core::credential::CredentialSource;
+use sealift_core::image_updater::release;
 use sealift_core::project::{DEFAULT_PROJECT, global};
 use sealift_core::rights::Rights;
 use sealift_core::settings::{GitCredentialSource, Method};
@@ -45,6 +46,17 @@ pub(crate) async fn rights(
         let global = global.into_iter().map(|name| (home.to_owned(), name));
         rights.projects.extend(global);
     }
+    for listed in context.objects.image_updaters().await? {
+        let Some(object) = &listed.object else {
+            continue;
+        };
+        let text = |path| object.pointer(path).and_then(serde_json::Value::as_str);
+        let named = listed.namespace.as_deref().zip(text("/metadata/name"));
+        if let Some((namespace, name)) = named.filter(|_| release::holds_finalizer(object)) {
+            let id = (namespace.to_owned(), name.to_owned());
+            rights.released.insert(id);
+        }
+    }
     for policy in context.in_force.set().policies() {
         of_policy(&mut rights, &Wanted::of(policy, home));
     }
@@ -55,6 +67,7 @@ pub(crate) async fn rights(
     }
     // What is no name is never asked for.
     let is_asked = |(namespace, name): &(String, String)| is_name(namespace) && is_name(name);
+    rights.released.retain(is_asked);
     rights.projects.retain(is_asked);
     rights.secrets.retain(is_asked);
     rights.config_maps.retain(is_asked);

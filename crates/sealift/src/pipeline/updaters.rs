@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use sealift_core::application::{self, Application, Parsed, parse_annotated, parse_claimed};
 use sealift_core::event::Cause;
-use sealift_core::image_updater::{Claim, ImageUpdater, ImageUpdaterId, Roster, status};
+use sealift_core::image_updater::{
+    Claim, Claimed, Hold, ImageUpdater, ImageUpdaterId, Rejected, Roster, release, status,
+};
 use sealift_core::limits::NAMES_LISTED_MAX;
 use sealift_core::notice::Notice;
 use sealift_core::reason::Reason;
@@ -35,8 +37,18 @@ pub(super) struct Updaters {
     left: Names,
     /// Applications that two of them select: the one that follows, and the one that does not.
     contests: BTreeMap<(ImageUpdaterId, ImageUpdaterId), Names>,
+    /// Applications that one holds that cannot be used, and that something else would follow.
+    holds: BTreeMap<ImageUpdaterId, Held>,
     /// What was said already: one object says the same of many Applications.
     said: BTreeSet<(ImageUpdaterId, String)>,
+}
+
+/// What an object that cannot be used keeps from being followed.
+#[derive(Default)]
+struct Held {
+    applications: Names,
+    /// Younger objects that would follow some of them.
+    others: BTreeSet<ImageUpdaterId>,
 }
 
 /// Names for a message: the first ones, and how many there are.
@@ -61,13 +73,14 @@ impl Updaters {
             one_is_unknown: listed.iter().any(|one| one.namespace.is_none()),
             left: Names::default(),
             contests: BTreeMap::new(),
+            holds: BTreeMap::new(),
             said: BTreeSet::new(),
         };
         let read = listed
             .iter()
             .filter_map(|one| updaters.read_one(one, &context.argocd_namespace, report));
-        let read: Vec<ImageUpdater> = read.collect();
-        updaters.roster = Roster::new(read);
+        let read: Vec<_> = read.collect();
+        updaters.roster = Roster::of_read(read);
         Ok(updaters)
     }
 
@@ -76,8 +89,12 @@ impl Updaters {
         listed: &ListedUpdater,
         default_namespace: &str,
         report: &mut Report,
-    ) -> Option<ImageUpdater> {
+    ) -> Option<Result<ImageUpdater, Box<Rejected>>> {
         let object = listed.object.as_ref()?;
+        // It only waits for somebody's finalizer: nothing is followed by it, or said on it.
+        if release::is_being_deleted(object) {
+            return None;
+        }
         let origin = listed.origin.to_string();
         let read = ImageUpdater::read(object, default_namespace);
         let (id, generation, status) = match &read {
@@ -103,20 +120,21 @@ impl Updaters {
             image_updater: id.clone(),
             origin: origin.clone(),
             status: status.clone(),
+            looked_at: None,
             cycle,
         });
-        let updater = read.ok()?;
-        report
-            .notices
-            .extend(updater.notices.iter().map(|notice| Reported {
+        if let Ok(updater) = &read {
+            let notices = updater.notices.iter().map(|notice| Reported {
                 subject: origin.clone(),
                 application: None,
                 cause: Cause::new(
                     notice.reason,
                     format!("{}: {}", updater.label(), notice.detail),
                 ),
-            }));
-        Some(updater)
+            });
+            report.notices.extend(notices);
+        }
+        Some(read)
     }
 
     /// The Application as whoever follows it has it. `None`: nobody does, or a problem stands in
@@ -131,8 +149,12 @@ impl Updaters {
         let id = format!("{}/{}", metadata.namespace, metadata.name);
         // The objects are looked at while what is said about them is noted down.
         let roster = std::mem::take(&mut self.roster);
-        let parsed = match roster.claim(&listed.manifest) {
-            Some(claim) => {
+        let parsed = match roster.claimed(&listed.manifest) {
+            Some(Claimed::Held(hold)) => {
+                self.note_hold(&hold, listed, &id);
+                None
+            }
+            Some(Claimed::By(claim)) => {
                 self.note_contest(&claim, &id);
                 let parsed = parse_claimed(&listed.manifest, &claim, parsing);
                 let place = Place {
@@ -162,14 +184,7 @@ impl Updaters {
         if !metadata.annotations.contains_key(IMAGE_LIST) {
             return None;
         }
-        let followed = match self.annotations {
-            AnnotationsOption::Always => true,
-            AnnotationsOption::Never => false,
-            AnnotationsOption::Auto => {
-                !self.one_is_unknown && !self.namespaces.contains(&metadata.namespace)
-            }
-        };
-        if !followed {
+        if !self.annotations_count_in(&metadata.namespace) {
             self.left.add(id);
             return None;
         }
@@ -180,6 +195,15 @@ impl Updaters {
             updater: None,
         };
         self.report(parsed, &place, report)
+    }
+
+    /// Whether annotations say how Applications are followed that no object selects.
+    fn annotations_count_in(&self, namespace: &str) -> bool {
+        match self.annotations {
+            AnnotationsOption::Always => true,
+            AnnotationsOption::Never => false,
+            AnnotationsOption::Auto => !self.one_is_unknown && !self.namespaces.contains(namespace),
+        }
     }
 
     /// Takes problems and notices over into the report.
@@ -265,6 +289,39 @@ impl Updaters {
         }
     }
 
+    /// An Application that nobody else would follow loses nothing: what is wrong with the object is
+    /// said.
+    fn note_hold(&mut self, hold: &Hold<'_>, listed: &Listed, id: &str) {
+        let metadata = &listed.manifest.metadata;
+        let annotated = metadata.annotations.contains_key(IMAGE_LIST)
+            && self.annotations_count_in(&metadata.namespace);
+        if hold.others.is_empty() && !annotated {
+            return;
+        }
+        let held = self.holds.entry(hold.by.id.clone()).or_default();
+        held.applications.add(id);
+        let others = hold.others.iter().map(|other| other.id.clone());
+        held.others.extend(others);
+    }
+
+    /// Says something of an object: in the report, and on the object.
+    fn contested(&self, id: &ImageUpdaterId, cause: Cause, report: &mut Report) {
+        if let Some(updater) = report.updater_mut(id) {
+            let contested = &mut updater.cycle.contested;
+            let before = contested.take().map(|before| before + "; ");
+            *contested = Some(before.unwrap_or_default() + &cause.detail);
+        }
+        self.notice_on(id, cause, report);
+    }
+
+    fn notice_on(&self, id: &ImageUpdaterId, cause: Cause, report: &mut Report) {
+        report.notices.push(Reported {
+            subject: self.origins.get(id).cloned().unwrap_or_default(),
+            application: None,
+            cause,
+        });
+    }
+
     /// Says what concerns many Applications: contests on both objects, and what is not followed.
     pub(super) fn close(self, report: &mut Report) {
         for ((follows, leaves), names) in &self.contests {
@@ -273,16 +330,23 @@ impl Updaters {
                     "ImageUpdater `{id}` and `{other}` both select {names}; `{follows}` is older \
                      and follows, `{leaves}` leaves them alone"
                 );
-                report.notices.push(Reported {
-                    subject: self.origins.get(id).cloned().unwrap_or_default(),
-                    application: None,
-                    cause: Cause::new(Reason::ApplicationContested, detail.clone()),
-                });
-                if let Some(updater) = report.updater_mut(id) {
-                    let contested = &mut updater.cycle.contested;
-                    let before = contested.take().map(|before| before + "; ");
-                    *contested = Some(before.unwrap_or_default() + &detail);
-                }
+                let cause = Cause::new(Reason::ApplicationContested, detail);
+                self.contested(id, cause, report);
+            }
+        }
+        for (id, held) in &self.holds {
+            let detail = format!(
+                "ImageUpdater `{id}` cannot be used and selects {}; nobody follows them, and \
+                 nothing is written for them, until it is mended or deleted",
+                held.applications
+            );
+            let cause = Cause::new(Reason::ApplicationHeld, detail);
+            if held.others.is_empty() {
+                self.notice_on(id, cause, report);
+                continue;
+            }
+            for told in std::iter::once(id).chain(&held.others) {
+                self.contested(told, cause.clone(), report);
             }
         }
         if self.left.count > 0 {

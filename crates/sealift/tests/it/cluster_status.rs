@@ -42,11 +42,11 @@ fn shop() -> Option<(ClusterWorld, Value)> {
     Some((cluster, updater))
 }
 
-fn status(cluster: &ClusterWorld, object: &Value) -> Value {
+pub(crate) fn status(cluster: &ClusterWorld, object: &Value) -> Value {
     cluster.kube.get(object).unwrap()["status"].clone()
 }
 
-fn condition(status: &Value, kind: &str) -> (String, String) {
+pub(crate) fn condition(status: &Value, kind: &str) -> (String, String) {
     let conditions = status["conditions"].as_array();
     let found = conditions.and_then(|all| all.iter().find(|one| one["type"] == kind));
     let text = |name: &str| found.map_or(Value::Null, |one| one[name].clone());
@@ -54,7 +54,7 @@ fn condition(status: &Value, kind: &str) -> (String, String) {
     (text("status"), text("reason"))
 }
 
-fn pair(status: &str, reason: &str) -> (String, String) {
+pub(crate) fn pair(status: &str, reason: &str) -> (String, String) {
     (status.to_owned(), reason.to_owned())
 }
 
@@ -97,7 +97,7 @@ fn the_status_of_an_image_updater_says_what_the_cycle_did() {
 }
 
 /// The Kubernetes events of the namespace that tell of updates.
-fn kube_events(cluster: &ClusterWorld) -> Vec<Value> {
+pub(crate) fn kube_events(cluster: &ClusterWorld) -> Vec<Value> {
     let path = format!("/api/v1/namespaces/{}/events", cluster.namespace);
     let list = cluster.kube.request("GET", &path, None).ok();
     let all = list["items"].as_array().cloned().unwrap_or_default();

@@ -128,10 +128,24 @@ impl ClusterWorld {
 
     /// Takes a verb away from the role, for every resource.
     pub(crate) fn forbid(&self, verb: &str) {
+        self.forbid_on("", verb);
+    }
+
+    /// Gives the roles back that ship.
+    pub(crate) fn allow_all(&self) {
+        self.kube.apply_yaml(&of(&self.namespace, ROLES));
+    }
+
+    /// Takes a verb away from the role for one resource; for an empty text, for every one.
+    pub(crate) fn forbid_on(&self, resource: &str, verb: &str) {
         let identity = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
                                "metadata": { "name": "sealift", "namespace": self.namespace } });
         let mut role = self.kube.get(&identity).unwrap();
         for rule in role["rules"].as_array_mut().unwrap() {
+            let resources = rule["resources"].as_array().unwrap();
+            if !resource.is_empty() && !resources.iter().any(|one| one == resource) {
+                continue;
+            }
             rule["verbs"]
                 .as_array_mut()
                 .unwrap()

@@ -10,7 +10,7 @@ use crate::trust::IMAGE;
 use crate::world::{App, Ran, World, events, sealift, values};
 
 /// A repository with `shop` and `blog`, both at 1.8.2; 1.9.0 is there.
-fn world() -> (World, BareRepository) {
+pub(crate) fn world() -> (World, BareRepository) {
     let world = World::new();
     world.images("acme/shop", &["1.8.2", "1.9.0", "2.0.0"]);
     let text = values(IMAGE, "1.8.2");
@@ -23,7 +23,7 @@ fn world() -> (World, BareRepository) {
 }
 
 /// An Application without annotations.
-fn plain(world: &World, name: &str, repository: &BareRepository) {
+pub(crate) fn plain(world: &World, name: &str, repository: &BareRepository) {
     let text = format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  \
          namespace: argocd\n  labels: {{ app: {name} }}\nspec:\n  project: default\n  source: {{ \
@@ -34,14 +34,14 @@ fn plain(world: &World, name: &str, repository: &BareRepository) {
     fs::write(world.apps().join(format!("{name}.yaml")), text).unwrap();
 }
 
-fn annotated(world: &World, name: &str, repository: &BareRepository) {
+pub(crate) fn annotated(world: &World, name: &str, repository: &BareRepository) {
     let image = format!("{IMAGE}:1.x");
     let running = format!("{IMAGE}:1.8.2");
     world.app(&App::helm(name, &image, &[running.as_str()], repository));
 }
 
 /// An object with this spec; `more` goes into its metadata.
-fn updater(world: &World, name: &str, spec: &Value, more: &Value) {
+pub(crate) fn updater(world: &World, name: &str, spec: &Value, more: &Value) {
     let mut metadata = json!({ "name": name, "namespace": "argocd" });
     for (key, value) in more.as_object().into_iter().flatten() {
         metadata[key] = value.clone();
@@ -55,7 +55,7 @@ fn updater(world: &World, name: &str, spec: &Value, more: &Value) {
 }
 
 /// Follows what matches `pattern` in values files.
-fn spec(pattern: &str) -> Value {
+pub(crate) fn spec(pattern: &str) -> Value {
     json!({
         "writeBackConfig": { "method": "git", "gitConfig": { "writeBackTarget": "helmvalues:values.yaml" } },
         "applicationRefs": [{ "namePattern": pattern,
@@ -248,6 +248,48 @@ fn an_object_that_cannot_be_read_keeps_annotations_out_of_force() {
         (1, "annotations-not-followed")
     );
     assert_eq!(repository.head("main"), head);
+}
+
+/// What it would be followed by cannot be read, and its annotations are not what somebody wanted
+/// who selects it by an object.
+#[test]
+fn an_application_that_an_unusable_object_selects_is_not_followed_by_its_annotations_either() {
+    let (world, repository) = world();
+    annotated(&world, "shop", &repository);
+    annotated(&world, "blog", &repository);
+    let mut bad = spec("shop");
+    bad["writeBackConfig"]["method"] = "ftp".into();
+    updater(&world, "bad", &bad, &json!({}));
+    let ran = world.run(&["--annotations", "always"]);
+    assert_eq!(
+        (ran.code, ran.decision("blog")),
+        (1, ("updated", "newest")),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(ran.report["considered"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(IMAGE, "1.8.2")
+    );
+    let said = notices(&ran);
+    assert_eq!(said[0].0, "application-held", "{said:?}");
+    assert!(said[0].1.contains("`argocd/shop`"), "{said:?}");
+    assert!(!said[0].1.contains("blog"), "{said:?}");
+    let recorded = events(&world.path("state"), &["--kind", "notice"]);
+    let held = |one: &Value| one["reason"] == "application-held";
+    assert_eq!(
+        recorded.iter().filter(|one| held(one)).count(),
+        1,
+        "{recorded:#?}"
+    );
+    // Who follows no annotations anyway is told of the object alone.
+    let ran = world.run(&["--annotations", "never"]);
+    assert!(notices(&ran).iter().all(|one| one.0 != "application-held"));
+    assert_eq!(ran.problems(), ["image-updater-invalid"]);
+    fs::remove_file(world.apps().join("updater-bad.yaml")).unwrap();
+    let ran = world.run(&["--annotations", "always"]);
+    assert_eq!((ran.code, ran.decision("shop").0), (0, "updated"));
 }
 
 #[test]
@@ -452,81 +494,4 @@ fn demanded_signatures_are_checked_before_the_commit() {
         "the newest is not signed: {written}"
     );
     assert_eq!(ran.entry("shop")["trust"]["verdict"], "trusted");
-}
-
-#[test]
-fn a_converted_installation_decides_the_same() {
-    let (world, repository) = world();
-    annotated(&world, "shop", &repository);
-    annotated(&world, "blog", &repository);
-    let before = world.run(&["--dry-run"]);
-    let convert = |more: &[&str]| {
-        let output = sealift()
-            .args(["convert", "-f"])
-            .arg(world.apps())
-            .args(more)
-            .output()
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        (
-            output.status.code().unwrap(),
-            text,
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    };
-    let (code, diff, _) = convert(&["--diff"]);
-    assert_eq!(code, 0);
-    assert!(diff.contains("--- a/Application argocd/blog\n"), "{diff}");
-    assert!(
-        diff.contains("+++ b/ImageUpdater argocd/image-updater\n"),
-        "{diff}"
-    );
-    assert!(
-        diff.contains("-    argocd-image-updater.argoproj.io/image-list: "),
-        "{diff}"
-    );
-    let (code, made, errors) = convert(&[]);
-    assert_eq!(code, 0, "{errors}");
-    fs::write(world.apps().join("made.yaml"), made).unwrap();
-    let after = world.run(&["--dry-run", "--annotations", "never"]);
-    for name in ["shop", "blog"] {
-        let (mut old, mut new) = (before.entry(name).clone(), after.entry(name).clone());
-        assert_eq!(new["inputs"]["origin"], "ImageUpdater argocd/image-updater");
-        for entry in [&mut old, &mut new] {
-            let inputs = entry["inputs"].as_object_mut().unwrap();
-            inputs.remove("origin");
-            inputs.remove("now");
-        }
-        assert_eq!(old, new);
-    }
-    let (code, back, errors) = convert(&["--to", "annotations"]);
-    assert_eq!(code, 0, "{errors}");
-    assert_eq!(
-        back.matches("argocd-image-updater.argoproj.io/image-list")
-            .count(),
-        2,
-        "{back}"
-    );
-    let (code, _, errors) = convert(&["--name", "image-updater"]);
-    assert_eq!(code, 3, "all is converted: {errors}");
-}
-
-#[test]
-fn what_cannot_be_converted_is_named_and_fails() {
-    let (world, repository) = world();
-    plain(&world, "shop", &repository);
-    let mut loses = spec("shop");
-    loses["applicationRefs"][0]["images"][0]["imageName"] = format!("{IMAGE}:>=1, <2").into();
-    updater(&world, "all", &loses, &json!({}));
-    let output = sealift()
-        .args(["convert", "--to", "annotations", "-f"])
-        .arg(world.apps())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        errors.contains("spec.applicationRefs[0].images[0].imageName"),
-        "{errors}"
-    );
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{application, object, read};
-use crate::image_updater::{ImageUpdater, Roster};
+use crate::image_updater::{Claimed, ImageUpdater, Rejected, Roster};
 use crate::reason::Reason;
 
 fn reference(pattern: &str, selector: Option<Value>) -> Value {
@@ -160,6 +160,100 @@ fn of_two_objects_the_older_follows_an_application() {
         assert_eq!([&*claim.updater.id.name, &*claim.others[0].id.name], order);
         assert_eq!(claim.others.len(), 1);
     }
+}
+
+/// An object of this age that cannot be used, whatever it selects.
+fn broken(name: &str, created: &str, references: Value) -> Result<ImageUpdater, Box<Rejected>> {
+    let mut object = object(name, json!({ "applicationRefs": references }));
+    object["metadata"]["creationTimestamp"] = created.into();
+    object["spec"]["writeBackConfig"] = json!({ "method": "ftp" });
+    let read = ImageUpdater::read(&object, "argocd");
+    assert!(read.is_err());
+    read
+}
+
+/// An object of this age that selects everything.
+fn good(name: &str, created: &str) -> Result<ImageUpdater, Box<Rejected>> {
+    let mut object = object(name, json!({ "applicationRefs": [reference("*", None)] }));
+    object["metadata"]["creationTimestamp"] = created.into();
+    ImageUpdater::read(&object, "argocd")
+}
+
+/// `NAME` of who follows an Application `app`, or `!NAME` of who holds it.
+fn whose(roster: &Roster, labels: Value) -> Option<String> {
+    let manifest = application("app", labels, json!({}));
+    Some(match roster.claimed(&manifest)? {
+        Claimed::By(claim) => claim.updater.id.name.clone(),
+        Claimed::Held(hold) => format!("!{}", hold.by.id.name),
+    })
+}
+
+const EARLY: &str = "2026-01-01T00:00:00Z";
+const LATE: &str = "2026-02-01T00:00:00Z";
+
+#[test]
+fn an_older_object_that_cannot_be_used_keeps_what_it_selects_from_younger_ones() {
+    for (references, held) in [
+        (json!([reference("app", None)]), true),
+        (json!([reference("ap*", None), reference("[", None)]), true),
+        (json!([reference("other", None)]), false),
+        (
+            json!([{ "namePattern": "app", "useAnnotations": true }]),
+            false,
+        ),
+        // What nobody can read stops nobody.
+        (json!([reference("[", None)]), false),
+        (json!([{ "namePattern": 1 }]), false),
+        (json!("app"), false),
+        (
+            json!([{ "namePattern": "app", "labelSelectors": "tier=web" }]),
+            true,
+        ),
+        (
+            json!([{ "namePattern": "app", "images": [{ "alias": "!", "imageName": 1 }] }]),
+            true,
+        ),
+    ] {
+        let roster = Roster::of_read([good("b", LATE), broken("a", EARLY, references.clone())]);
+        let expected = if held { "!a" } else { "b" };
+        assert_eq!(
+            whose(&roster, json!({})).as_deref(),
+            Some(expected),
+            "{references}"
+        );
+        let younger = Roster::of_read([good("b", EARLY), broken("a", LATE, references.clone())]);
+        assert_eq!(
+            whose(&younger, json!({})).as_deref(),
+            Some("b"),
+            "{references}"
+        );
+    }
+    let labelled = json!([reference(
+        "app",
+        Some(json!({ "matchLabels": { "tier": "web" } }))
+    )]);
+    let roster = Roster::of_read([good("b", LATE), broken("a", EARLY, labelled)]);
+    assert_eq!(
+        whose(&roster, json!({ "tier": "web" })).as_deref(),
+        Some("!a")
+    );
+    assert_eq!(
+        whose(&roster, json!({ "tier": "db" })).as_deref(),
+        Some("b")
+    );
+    assert_eq!(roster.iter().count(), 1, "only one can be used");
+}
+
+#[test]
+fn who_holds_an_application_is_named_beside_those_who_would_follow_it() {
+    let references = json!([reference("*", None)]);
+    let roster = Roster::of_read([good("b", LATE), broken("a", EARLY, references)]);
+    let manifest = application("app", json!({}), json!({}));
+    let Some(Claimed::Held(hold)) = roster.claimed(&manifest) else {
+        panic!("it is held")
+    };
+    assert_eq!((hold.others.len(), &*hold.others[0].id.name), (1, "b"));
+    assert!(roster.claim(&manifest).is_none());
 }
 
 proptest! {

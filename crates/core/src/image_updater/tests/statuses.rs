@@ -1,10 +1,12 @@
 //! What is said on an object after a cycle.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::event::{Candidate, Cause, Considered, Decision, Image, Inputs};
 use crate::image_updater::status::{Cycle, ImageOutcome, ImageUpdaterStatus};
-use crate::limits::STATUS_ITEMS_MAX;
+use crate::limits::{STATUS_ITEMS_MAX, STATUS_REFRESH_SECS};
 use crate::reason::Reason;
 
 fn at(seconds: i64) -> Timestamp {
@@ -12,13 +14,18 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn outcome(application: &str, decision: Decision, reason: Reason) -> ImageOutcome {
+    let image = Image {
+        alias: Some("web".to_owned()),
+        written: "ghcr.io/acme/shop".to_owned(),
+        repository: "ghcr.io/acme/shop".to_owned(),
+    };
+    outcome_of(image, application, decision, reason)
+}
+
+fn outcome_of(image: Image, application: &str, decision: Decision, reason: Reason) -> ImageOutcome {
     let considered = Considered {
         application: format!("argocd/{application}"),
-        image: Image {
-            alias: Some("web".to_owned()),
-            written: "ghcr.io/acme/shop".to_owned(),
-            repository: "ghcr.io/acme/shop".to_owned(),
-        },
+        image,
         strategy: "semver".to_owned(),
         constraint: None,
         inputs: Inputs {
@@ -219,4 +226,149 @@ fn the_list_is_bounded_and_refusals_are_never_cut_for_others() {
         serde_json::from_str::<ImageUpdaterStatus>(&text).unwrap(),
         status
     );
+}
+
+#[test]
+fn images_without_an_alias_are_told_apart_and_keep_their_times() {
+    let images = || {
+        let one = |name: &str| {
+            let image = Image {
+                alias: None,
+                written: name.to_owned(),
+                repository: name.to_owned(),
+            };
+            outcome_of(image, "a", Decision::Updated, Reason::Newest)
+        };
+        vec![one("nginx"), one("redis")]
+    };
+    let first = ImageUpdaterStatus::default().finished(&cycle(images()), at(0));
+    let names: Vec<&str> = first.images.iter().map(|one| one.alias.as_str()).collect();
+    assert_eq!(names, ["nginx", "redis"]);
+    assert_eq!(first.recent_updates[0].alias, "", "it has none");
+    let second = first.clone().finished(&cycle(images()), at(60));
+    assert_eq!(first.images, second.images);
+}
+
+#[test]
+fn a_start_is_written_only_where_the_end_will_be() {
+    let fresh = ImageUpdaterStatus::default().finished(&cycle(Vec::new()), at(0));
+    assert!(ImageUpdaterStatus::default().start_is_due(Some(3), at(0)));
+    assert!(!fresh.start_is_due(Some(3), at(STATUS_REFRESH_SECS - 1)));
+    assert!(fresh.start_is_due(Some(3), at(STATUS_REFRESH_SECS)));
+    assert!(fresh.start_is_due(Some(4), at(1)), "it was edited");
+    let started = fresh.clone().started(Some(3), at(90));
+    assert_eq!(
+        condition(&started, "Reconciling"),
+        Some(("True", "Reconciling", "Image update check in progress."))
+    );
+    assert_eq!(condition(&started, "Ready"), condition(&fresh, "Ready"));
+    let ended = started.clone().finished(&cycle(Vec::new()), at(91));
+    assert!(ended.is_due(&started, at(91)));
+    assert_eq!(
+        condition(&ended, "Reconciling"),
+        Some((
+            "False",
+            "Idle",
+            "Last check completed. Awaiting next cycle."
+        ))
+    );
+}
+
+#[test]
+fn a_clock_that_jumps_makes_a_status_due_and_never_silent() {
+    let quiet = || cycle(vec![outcome("a", Decision::UpToDate, Reason::UpToDate)]);
+    let first = ImageUpdaterStatus::default().finished(&quiet(), at(0));
+    for jump in [-1, -86_400, STATUS_REFRESH_SECS, 86_400 * 365] {
+        let now = at(jump);
+        let after = first.clone().finished(&quiet(), now);
+        assert!(after.is_due(&first, now), "{jump}");
+        assert_eq!(after.images, first.images, "since when is not made up");
+        // From there on it is as quiet as before.
+        let next = after.clone().finished(&quiet(), at(jump + 1));
+        assert!(!next.is_due(&after, at(jump + 1)), "{jump}");
+    }
+}
+
+#[test]
+fn a_cycle_on_some_applications_shows_their_update_and_leaves_the_numbers() {
+    let whole = vec![
+        outcome("a", Decision::UpToDate, Reason::UpToDate),
+        outcome("b", Decision::UpToDate, Reason::UpToDate),
+        outcome("c", Decision::UpToDate, Reason::UpToDate),
+    ];
+    let first = ImageUpdaterStatus::default().finished(&cycle(whole), at(0));
+    let part = Cycle {
+        generation: Some(3),
+        images: vec![outcome("b", Decision::Updated, Reason::Newest)],
+        ..Cycle::default()
+    };
+    let looked_at: BTreeSet<String> = ["b", "c"].map(str::to_owned).into();
+    let second = first.clone().partly_finished(&part, &looked_at, at(5));
+    assert_eq!(
+        (
+            second.applications_matched,
+            second.images_managed,
+            &second.last_checked_at,
+            &second.conditions
+        ),
+        (3, 3, &first.last_checked_at, &first.conditions)
+    );
+    assert_ne!(second.last_updated_at, first.last_updated_at);
+    assert_eq!(second.recent_updates.len(), 1);
+    let shown: Vec<(&str, &str)> = second
+        .images
+        .iter()
+        .map(|one| (one.application.as_str(), one.decision.as_str()))
+        .collect();
+    assert_eq!(
+        shown,
+        [("a", "up-to-date"), ("b", "updated")],
+        "`c` was looked at and has no image any more"
+    );
+    let quiet = Cycle {
+        images: vec![outcome("b", Decision::Updated, Reason::Newest)],
+        ..Cycle::default()
+    };
+    let elsewhere = second
+        .clone()
+        .partly_finished(&Cycle::default(), &BTreeSet::new(), at(9));
+    assert_eq!(elsewhere, second, "nothing of it was looked at");
+    let third = second.clone().partly_finished(&quiet, &looked_at, at(9));
+    assert_eq!(third.images, second.images);
+}
+
+#[test]
+fn a_cycle_that_came_to_no_end_says_so_and_forgets_nothing() {
+    let images = vec![outcome("a", Decision::Updated, Reason::Newest)];
+    let first = ImageUpdaterStatus::default().finished(&cycle(images), at(0));
+    let failed = first.clone().started(Some(3), at(100)).failed(
+        Some(3),
+        "no Applications".to_owned(),
+        at(101),
+    );
+    assert_eq!(
+        condition(&failed, "Ready"),
+        Some((
+            "False",
+            "ReconcileFailed",
+            "Reconciliation failed: no Applications"
+        ))
+    );
+    assert_eq!(
+        condition(&failed, "Error"),
+        Some(("True", "ReconcileError", "no Applications"))
+    );
+    assert_eq!(condition(&failed, "Reconciling").unwrap().0, "False");
+    assert_eq!(
+        (
+            failed.applications_matched,
+            &failed.images,
+            &failed.recent_updates
+        ),
+        (1, &first.images, &first.recent_updates)
+    );
+    let again = failed
+        .clone()
+        .failed(Some(3), "no Applications".to_owned(), at(110));
+    assert!(!again.is_due(&failed, at(110)), "once is enough");
 }
