@@ -3,6 +3,7 @@
 
 mod applications;
 mod choice;
+mod cluster;
 mod files;
 mod names;
 mod policies;
@@ -31,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     target("constraints", choice::constraints),
     target("credentials", settings::credentials),
     target("docker_config", settings::docker_config),
+    target("environment", cluster::environment),
     target("evidence_manifests", wire::evidence_manifests),
     target("helm_values", files::helm_values),
     target("image_manifests", wire::image_manifests),
@@ -41,13 +43,16 @@ pub const TARGETS: &[Target] = &[
     target("open_intents", records::open_intents),
     target("patterns", choice::patterns),
     target("policies", policies::policies),
+    target("projects", cluster::projects),
     target("records", records::records),
     target("references", choice::references),
     target("registries_conf", settings::registries_conf),
     target("repo_paths", names::repo_paths),
+    target("repository_secrets", cluster::repository_secrets),
     target("repository_names", wire::repository_names),
     target("templates", settings::templates),
     target("tuf_repositories", roots::repositories),
+    target("updater_statuses", cluster::updater_statuses),
     target("write_back_targets", settings::write_back_targets),
     target("yaml_edits", files::yaml_edits),
 ];

@@ -6,7 +6,7 @@ use sealift::objects::files::{Named, Reader};
 use sealift_core::application::{Context, parse_claimed};
 use sealift_core::credential::CredentialSource;
 use sealift_core::image_updater::convert::{to_annotations, to_reference};
-use sealift_core::image_updater::{ImageUpdater, Roster};
+use sealift_core::image_updater::{Claimed, ImageUpdater, Roster};
 use sealift_core::limits::OBJECT_ERRORS_MAX;
 use sealift_core::manifest::ApplicationManifest;
 use sealift_core::platform::Platform;
@@ -31,8 +31,9 @@ fn application(name: &str) -> ApplicationManifest {
     ApplicationManifest::from_value(manifest).unwrap()
 }
 
-/// What is refused says why; what is read selects its own namespace, reads no Secret of another
-/// one, stays in the repository, and makes a push of no pull request.
+/// What is refused says why, and holds what it selects in its own namespace alone; what is read
+/// selects its own namespace, reads no Secret of another one, stays in the repository, and makes a
+/// push of no pull request.
 pub(super) fn image_updaters(bytes: &[u8]) {
     let mut reader = Reader::new("team");
     reader.read_documents("fuzz.yaml", bytes, Named::ByFolder);
@@ -41,23 +42,29 @@ pub(super) fn image_updaters(bytes: &[u8]) {
     let values = listed.filter_map(|one| one.object.as_ref());
     let mut read = Vec::new();
     for value in values {
-        match ImageUpdater::read(value, "team") {
-            Ok(updater) => read.push(updater),
-            Err(bad) => {
-                assert!(!bad.errors.is_empty() && bad.errors.len() <= OBJECT_ERRORS_MAX);
-                assert!(!bad.detail().is_empty());
-            }
+        let one = ImageUpdater::read(value, "team");
+        if let Err(bad) = &one {
+            assert!(!bad.errors.is_empty() && bad.errors.len() <= OBJECT_ERRORS_MAX);
+            assert!(!bad.detail().is_empty());
         }
+        read.push(one);
     }
-    let roster = Roster::new(read);
+    let roster = Roster::of_read(read);
     for manifest in APPLICATIONS.iter() {
         follow(&roster, manifest);
     }
 }
 
 fn follow(roster: &Roster, manifest: &ApplicationManifest) {
-    let Some(claim) = roster.claim(manifest) else {
-        return;
+    let claim = match roster.claimed(manifest) {
+        None => return,
+        Some(Claimed::Held(hold)) => {
+            assert!(hold.by.selection.selects(manifest));
+            assert_eq!(hold.by.id.namespace, "team");
+            assert!(roster.claim(manifest).is_none());
+            return;
+        }
+        Some(Claimed::By(claim)) => claim,
     };
     assert_eq!(claim.updater.id.namespace, "team");
     let context = Context {
