@@ -151,6 +151,14 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::MetricsCertificateInvalid => {
             "look at `tls.crt` and `tls.key` in the folder of `--metrics-cert-path`"
         }
+        R::IntentNotKept => {
+            "check the API server, and that `get` and `update` on the lease are allowed"
+        }
+        R::IntentOrphaned => "nothing, where the Application was meant to go",
+        R::IntentsTakenOver => "nothing; what became of those pushes is recorded",
+        R::IntentsUnreadable => {
+            "compare Git with the Applications; somebody else wrote to the lease"
+        }
         R::ShadowDiffers => "`sealift explain APP` says why Sealift chose as it did",
         R::WebhookNotAvailable => "leave it off; new tags are seen at the next interval",
         R::OptionNotAvailable => "take it out; the migration page says what holds instead",
