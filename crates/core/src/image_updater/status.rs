@@ -137,6 +137,8 @@ pub struct ImageOutcome {
     repository: String,
     rank: u8,
     updated: Option<(String, String)>,
+    /// It is of an earlier cycle.
+    carried: bool,
 }
 
 /// One image of one Application that got a new version.
@@ -205,6 +207,7 @@ impl ImageOutcome {
                 since: String::new(),
             },
             alias,
+            carried: false,
             repository: considered.image.written.clone(),
             rank: match considered.decision {
                 Decision::Failed => 0,
@@ -221,6 +224,7 @@ impl ImageOutcome {
     pub fn carried(self) -> Self {
         Self {
             updated: None,
+            carried: true,
             ..self
         }
     }
@@ -251,6 +255,13 @@ impl Cycle {
     pub fn errors(&self) -> usize {
         let failed = self.images.iter().filter(|one| one.rank == 0).count();
         failed + self.problems
+    }
+
+    /// Those of this cycle, for what counts up: what failed in an earlier one was counted there.
+    #[must_use]
+    pub fn new_errors(&self) -> usize {
+        let old = |one: &&ImageOutcome| one.rank == 0 && one.carried;
+        self.errors() - self.images.iter().filter(old).count()
     }
 }
 

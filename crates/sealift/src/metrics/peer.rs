@@ -101,7 +101,7 @@ impl Peer {
             let updated = self.updated.get_or_create_owned(&labels);
             updated.inc_by(found.updated() as u64);
             let errors = self.errors.get_or_create_owned(&labels);
-            errors.inc_by(found.errors() as u64);
+            errors.inc_by(found.new_errors() as u64);
             now.insert(labels);
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

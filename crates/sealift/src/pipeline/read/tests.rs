@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use sealift_core::commit_message::DEFAULT_TEMPLATE;
+use sealift_core::event::Decision;
 use sealift_core::image_updater::status::ImageUpdaterStatus;
 use sealift_core::manifest::{ApplicationManifest, ConfigMapManifest, SecretManifest};
 use sealift_core::project::AppProject;
+use sealift_core::reason::Reason;
 use sealift_core::reference::Reference;
 use sealift_core::settings::PEER_PREFIX;
 use sealift_core::template::Template;
@@ -329,22 +331,30 @@ async fn the_last_answers_about_what_is_not_due_stand_in_the_status_and_are_no_n
     );
     let mut item = Item::new(Arc::new(shop), 0, now);
     item.set_candidate("1.9.0", None);
-    let (decision, reason) = (
-        sealift_core::event::Decision::Updated,
-        sealift_core::reason::Reason::Newest,
-    );
-    item.decide(decision, reason, "it won");
+    item.decide(Decision::Updated, Reason::Newest, "it won");
     report.note_image(&item, &item.considered(), &around.kept);
     let first = status(&report);
     assert_eq!((first.images_managed, first.recent_updates.len()), (1, 1));
+
+    item.decide(
+        Decision::Failed,
+        Reason::GitUnreachable,
+        "an image that failed",
+    );
+    report.note_image(&item, &item.considered(), &around.kept);
+    let found = report.image_updaters[0].found();
+    assert_eq!((found.errors(), found.new_errors()), (1, 1));
 
     let later = set(&["argocd/shop"]);
     for _ in 0..2 {
         let (looked, report) = around.read(&objects, None, Some(&later)).await;
         assert_eq!(looked.len(), 0);
         let status = status(&report);
-        assert_eq!((status.applications_matched, status.images_managed), (1, 1));
-        assert_eq!(status.images[0].decision, "updated");
+        assert_eq!((status.applications_matched, status.images_managed), (1, 2));
+        let decisions: Vec<&str> = status.images.iter().map(|one| &*one.decision).collect();
+        assert_eq!(decisions, ["failed", "updated"]);
+        let found = report.image_updaters[0].found();
+        assert_eq!((found.errors(), found.new_errors()), (1, 0));
         assert_eq!(status.recent_updates, []);
     }
     // Looked at again: the answer before counts no more.
