@@ -6,11 +6,13 @@
 //! the administrator's. No kubelet and no controllers run: objects are stored and served, nothing
 //! acts on them.
 
+mod audit;
 pub mod binaries;
 mod crds;
 mod objects;
 mod process;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
+use audit::Audit;
 use binaries::Binaries;
 use process::Process;
 
@@ -34,6 +37,7 @@ pub struct KubeServer {
     ca_pem: String,
     admin: String,
     binaries: Binaries,
+    audit: Option<Audit>,
     api: Mutex<Option<Process>>,
     /// Ends after the API server, and takes the folder with it.
     _etcd: Process,
@@ -77,13 +81,31 @@ impl KubeServer {
     #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
     pub fn start() -> Option<Self> {
         match binaries::find_or_build() {
-            Ok(binaries) => Some(Self::launch(binaries)),
+            Ok(binaries) => Some(Self::launch(binaries, None)),
             Err(why) => {
                 assert!(std::env::var_os("CI").is_none(), "no API server: {why}");
                 eprintln!("this test did not run: {why}");
                 None
             }
         }
+    }
+
+    /// Starts a server of its own that counts what `user` asks of it.
+    ///
+    /// # Errors
+    /// Why there are no binaries: in words, for people.
+    ///
+    /// # Panics
+    /// The binaries are there and the server does not start.
+    pub fn start_counting(user: &str) -> Result<Self, String> {
+        Ok(Self::launch(binaries::find_or_build()?, Some(user)))
+    }
+
+    /// What the user of [`KubeServer::start_counting`] asked since the last call, by verb and
+    /// resource.
+    #[must_use]
+    pub fn take_counts(&self) -> BTreeMap<String, u64> {
+        self.audit.as_ref().map(Audit::take).unwrap_or_default()
     }
 
     /// The server that the tests of one program share. They keep apart by namespace.
@@ -93,7 +115,7 @@ impl KubeServer {
         SHARED.get_or_init(Self::start).as_ref()
     }
 
-    fn launch(binaries: Binaries) -> Self {
+    fn launch(binaries: Binaries, counted: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder").keep();
         let (etcd_address, etcd) = start_etcd(&binaries, &folder);
         let ca_pem = write_certificates(&folder);
@@ -106,6 +128,7 @@ impl KubeServer {
             ca_pem,
             admin,
             binaries,
+            audit: counted.map(|user| Audit::new(&folder, user)),
             api: Mutex::new(None),
             _etcd: etcd,
             folder,
@@ -128,7 +151,7 @@ impl KubeServer {
     /// It does not start.
     pub fn start_api(&self) {
         let file = |name: &str| self.folder.join(name).display().to_string();
-        let arguments = [
+        let mut arguments = vec![
             format!("--etcd-servers=http://{}", self.etcd_address),
             "--bind-address=127.0.0.1".to_owned(),
             "--advertise-address=127.0.0.1".to_owned(),
@@ -149,6 +172,7 @@ impl KubeServer {
             // Nothing here makes the `default` ServiceAccount that this plugin asks of Pods.
             "--disable-admission-plugins=ServiceAccount".to_owned(),
         ];
+        arguments.extend(self.audit.iter().flat_map(Audit::arguments));
         let log = self.folder.join("kube-apiserver.log");
         let process = Process::start(&self.binaries.kube_apiserver, &arguments, &log, None);
         let deadline = Instant::now() + START_TIMEOUT;

@@ -1,6 +1,7 @@
-//! `cargo xtask bench cycle`: builds a world on loopback, runs two cycles on it and prints their
-//! cost. The first cycle finds what is outdated, the next one finds nothing.
+//! `cargo xtask bench`: what Sealift costs. `cycle` builds a world on loopback, runs two cycles on
+//! it and prints their cost: the first finds what is outdated, the next one finds nothing.
 
+mod controller;
 mod judge;
 pub(crate) mod measure;
 mod report;
@@ -30,6 +31,8 @@ pub(crate) struct Arguments {
 enum What {
     /// Two cycles of `sealift run --once`: the first, and one in which nothing changed.
     Cycle(CycleArguments),
+    /// The controller on a real API server: two cycles, and the time between them.
+    Controller(controller::Arguments),
     /// Judging images that are signed: the first time, and when they were judged before.
     Judge(judge::Arguments),
     /// Runs one program and writes what it cost; used by `cycle`.
@@ -56,6 +59,7 @@ struct CycleArguments {
 pub(crate) fn command(arguments: &Arguments) -> Result<bool> {
     match &arguments.what {
         What::Cycle(arguments) => cycle(arguments),
+        What::Controller(arguments) => controller::command(arguments),
         What::Judge(arguments) => judge::command(arguments),
         What::Measure(arguments) => measure::command(arguments),
     }
@@ -73,7 +77,7 @@ fn cycle(arguments: &CycleArguments) -> Result<bool> {
         .unwrap_or_else(|| temporary.path().to_path_buf());
     fs::create_dir_all(&folder)?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let report = runtime.block_on(two_cycles(&binary, arguments.world.spec()?, &folder))?;
+    let report = runtime.block_on(two_cycles(&binary, arguments.world.spec(1)?, &folder))?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

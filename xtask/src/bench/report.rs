@@ -119,7 +119,7 @@ fn count(counts: &BTreeMap<&'static str, u64>, kind: &str) -> String {
     counts.get(kind).copied().unwrap_or_default().to_string()
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{}", tenths / 10, tenths % 10)
 }

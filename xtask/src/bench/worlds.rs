@@ -3,12 +3,13 @@
 use anyhow::{Result, ensure};
 use sealift_testkit::world::layout::{Spec, Strategy};
 
-/// Flags of `cargo xtask bench cycle`; what is left out is taken from `--world`.
+/// Flags of `cargo xtask bench cycle` and `controller`; what is left out is taken from `--world`.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// 1: many outdated Applications; 2: none outdated; 3: dates decide, all outdated.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
-    world: u8,
+    /// 1: many outdated Applications; 2: none outdated; 3: dates decide, all outdated [default: 1
+    /// for cycles, 2 for the controller]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=3))]
+    world: Option<u8>,
     /// Applications.
     #[arg(long, value_name = "N")]
     apps: Option<usize>,
@@ -40,8 +41,8 @@ pub(super) struct Arguments {
 
 impl Arguments {
     /// The world that the flags describe.
-    pub(super) fn spec(&self) -> Result<Spec> {
-        let preset = preset(self.world);
+    pub(super) fn spec(&self, usual: u8) -> Result<Spec> {
+        let preset = preset(self.world.unwrap_or(usual));
         let spec = Spec {
             applications: self.apps.unwrap_or(preset.applications),
             images_per_application: self.images.unwrap_or(preset.images_per_application),

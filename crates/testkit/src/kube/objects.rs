@@ -2,12 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::{Answer, KubeServer};
 
 /// How long an API may take to be served after its definition was accepted.
 const SERVED_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Objects that are created at once: etcd writes them in one batch.
+const CREATED_AT_ONCE: usize = 64;
 const APPLY: &str = "application/apply-patch+yaml";
 const JSON: &str = "application/json";
 /// Kinds that live in no namespace.
@@ -66,6 +71,31 @@ impl KubeServer {
         }
     }
 
+    /// Creates many objects that are not there yet, many at once.
+    ///
+    /// # Panics
+    /// The server refuses one.
+    pub async fn create_all(&self, objects: &[Value]) {
+        let client = self.client().expect("a client");
+        let all = objects.iter().map(|object| self.create(&client, object));
+        let done = stream::iter(all).buffer_unordered(CREATED_AT_ONCE);
+        done.try_collect::<()>().await.expect("answers");
+    }
+
+    async fn create(&self, client: &reqwest::Client, object: &Value) -> Result<(), reqwest::Error> {
+        let path = path_of(object);
+        let (collection, _) = path.rsplit_once('/').expect("a path of an object");
+        let request = client.post(format!("{}{collection}?fieldManager=test", self.url()));
+        let request = request
+            .bearer_auth(&self.admin)
+            .header("content-type", JSON);
+        let response = request.body(object.to_string()).send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        assert!(status.is_success(), "{status}: {text}");
+        Ok(())
+    }
+
     /// Makes a namespace.
     #[track_caller]
     pub fn namespace(&self, name: &str) {
@@ -99,6 +129,12 @@ impl KubeServer {
         }
     }
 
+    fn client(&self) -> Result<reqwest::Client, reqwest::Error> {
+        let ca = reqwest::Certificate::from_pem(self.ca_pem.as_bytes())?;
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([ca]);
+        client.timeout(REQUEST_TIMEOUT).build()
+    }
+
     /// On a thread of its own, so that it can be called from asynchronous tests, too.
     fn send(
         &self,
@@ -108,12 +144,7 @@ impl KubeServer {
         body: Option<&Value>,
     ) -> Result<Answer, reqwest::Error> {
         let ask = async {
-            let ca = reqwest::Certificate::from_pem(self.ca_pem.as_bytes())?;
-            let client = reqwest::Client::builder()
-                .no_proxy()
-                .tls_certs_only([ca])
-                .timeout(Duration::from_secs(30))
-                .build()?;
+            let client = self.client()?;
             let method = method.parse().expect("a method");
             let mut request = client
                 .request(method, format!("{}{path}", self.url()))
