@@ -20,12 +20,15 @@ pub(crate) fn write<'a>(
     let mut pack = b"PACK\0\0\0\x02".to_vec();
     let count = u32::try_from(objects.len()).map_err(std::io::Error::other)?;
     pack.extend(count.to_be_bytes());
+    // One for all objects: its windows take a quarter of a megabyte.
+    let mut encoder = ZlibEncoder::new(pack, Compression::fast());
     for (kind, bytes) in objects {
-        header(&mut pack, kind, bytes.len());
-        let mut encoder = ZlibEncoder::new(&mut pack, Compression::fast());
+        header(encoder.get_mut(), kind, bytes.len());
         encoder.write_all(bytes)?;
-        encoder.finish()?;
+        let so_far = encoder.reset(Vec::new())?;
+        *encoder.get_mut() = so_far;
     }
+    let mut pack = std::mem::take(encoder.get_mut());
     match format {
         ObjectFormat::Sha1 => pack.extend(sha1::Sha1::digest(&pack)),
         ObjectFormat::Sha256 => pack.extend(sha2::Sha256::digest(&pack)),
