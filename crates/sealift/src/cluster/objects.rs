@@ -18,6 +18,7 @@ use sealift_core::repository_credentials::{
 };
 use sealift_write::SpecPatch;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::read::{Content, Watched};
 use super::watch::{Key, Watch, WatchError};
@@ -33,6 +34,8 @@ const SECRET: (&str, &str, &str) = ("Secret", "api/v1", "secrets");
 /// What was read, by namespace and name.
 type Known<T> = BTreeMap<(String, String), Result<Option<Arc<T>>, ObjectsError>>;
 type Memory<T> = Mutex<Known<T>>;
+/// A list of Secrets, or the task that is asking for it, which others wait for.
+type SecretList = Arc<OnceCell<Result<Vec<Arc<SecretManifest>>, ObjectsError>>>;
 
 fn lock<T>(memory: &Memory<T>) -> MutexGuard<'_, Known<T>> {
     memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -44,6 +47,8 @@ pub struct ClusterObjects {
     /// Of `--policy`.
     more_policies: Vec<ListedPolicy>,
     secrets: Memory<SecretManifest>,
+    /// By namespace: every Git repository asks for the same.
+    repository_secrets: Mutex<BTreeMap<String, SecretList>>,
     config_maps: Memory<ConfigMapManifest>,
     projects: Memory<AppProject>,
     /// Secrets that were read a second time, because a registry refused what they held.
@@ -56,6 +61,7 @@ impl ClusterObjects {
             cluster,
             more_policies,
             secrets: Mutex::default(),
+            repository_secrets: Mutex::default(),
             config_maps: Mutex::default(),
             projects: Mutex::default(),
             read_anew: Mutex::default(),
@@ -154,6 +160,19 @@ impl ClusterObjects {
             }
             next = more.to_owned();
         }
+    }
+
+    /// Argo CD's repository credentials of both types, by name.
+    async fn repository_secrets_of(
+        &self,
+        namespace: &str,
+    ) -> Result<Vec<Arc<SecretManifest>>, ObjectsError> {
+        let mut found = Vec::new();
+        for secret_type in [SECRET_TYPE_REPOSITORY, SECRET_TYPE_REPO_CREDS] {
+            self.labelled(namespace, secret_type, &mut found).await?;
+        }
+        found.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
+        Ok(found)
     }
 
     /// All, or those of these names.
@@ -312,13 +331,15 @@ impl Objects for ClusterObjects {
         &'a self,
         namespace: &'a str,
     ) -> BoxFuture<'a, Result<Vec<Arc<SecretManifest>>, ObjectsError>> {
+        let mut lists = self
+            .repository_secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let list = Arc::clone(lists.entry(namespace.to_owned()).or_default());
+        drop(lists);
         Box::pin(async move {
-            let mut found = Vec::new();
-            for secret_type in [SECRET_TYPE_REPOSITORY, SECRET_TYPE_REPO_CREDS] {
-                self.labelled(namespace, secret_type, &mut found).await?;
-            }
-            found.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
-            Ok(found)
+            let list = list.get_or_init(|| self.repository_secrets_of(namespace));
+            list.await.clone()
         })
     }
 

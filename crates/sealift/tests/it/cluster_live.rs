@@ -314,6 +314,41 @@ async fn a_patch_planned_before_a_persons_edit_is_refused_and_the_edit_stays() {
     assert!(matches!(answer, Patched::Landed { .. }), "{answer:?}");
 }
 
+/// Every Git repository asks for Argo CD's credentials, many at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn repository_credentials_are_listed_once_a_cycle_however_many_ask() {
+    let Some(cluster) = cluster() else { return };
+    cluster.allow_repository_credentials();
+    let labels = json!({ "argocd.argoproj.io/secret-type": "repository" });
+    let url = json!({ "type": "git", "url": "https://git.test/r" });
+    cluster.secret("r", &labels, &url);
+    let configuration = Configuration::File(cluster.world.path("kubeconfig"));
+    let namespaces = Namespaces::parse("", &cluster.namespace);
+    let watched = Cluster::watch(&configuration, &namespaces, &cluster.namespace)
+        .await
+        .unwrap();
+    let watched = Arc::new(watched);
+    let mut cycles = Vec::new();
+    for _ in 0..2 {
+        let view = watched.view(Vec::new());
+        let asked = (0..20).map(|_| view.repository_secrets(&cluster.namespace));
+        let found = futures_util::future::join_all(asked).await;
+        cycles.push(
+            found
+                .into_iter()
+                .flat_map(Result::unwrap)
+                .collect::<Vec<_>>(),
+        );
+    }
+    let [first, next] = &cycles[..] else {
+        unreachable!()
+    };
+    assert_eq!((first.len(), next.len()), (20, 20));
+    // One object is one answer of the server.
+    assert!(first.iter().all(|one| Arc::ptr_eq(one, &first[0])));
+    assert!(!Arc::ptr_eq(&first[0], &next[0]));
+}
+
 #[test]
 fn without_the_right_to_patch_nothing_is_written_and_the_reason_says_so() {
     let Some(cluster) = cluster() else { return };
