@@ -118,8 +118,9 @@ pub struct Application {
     pub commit_per: CommitPer,
     /// How often it is looked at, where that is not as often as everything is.
     pub interval: Option<Duration>,
-    /// The settings as written, by name; those of one image begin with its alias.
-    pub written: BTreeMap<String, String>,
+    /// The settings as written, in the order of their names; those of one image begin with its
+    /// alias. There are thousands of Applications, and a map keeps room for more in each.
+    pub written: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl Application {
@@ -140,7 +141,7 @@ impl Application {
         let written = self.written.iter();
         written
             .filter(|(name, _)| applies(name))
-            .map(|(name, value)| (name.clone(), masked_value(value).into_owned()))
+            .map(|(name, value)| (name.to_string(), masked_value(value).into_owned()))
             .collect()
     }
 }

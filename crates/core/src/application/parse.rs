@@ -74,7 +74,7 @@ impl Parser<'_> {
             running: running(self.manifest),
             commit_per: settings.own.commit_per.unwrap_or_default(),
             interval: settings.own.interval,
-            written: written_settings,
+            written: boxed(written_settings),
             id: self.id,
             origin: self.origin,
             method,
@@ -234,5 +234,12 @@ fn running(manifest: &ApplicationManifest) -> Vec<Reference> {
     let images = manifest.status.summary.images.iter();
     images
         .map(|text| Reference::parse_aliased(text).1)
+        .collect()
+}
+
+fn boxed(settings: BTreeMap<String, String>) -> Box<[(Box<str>, Box<str>)]> {
+    let pairs = settings.into_iter();
+    pairs
+        .map(|(name, value)| (name.into_boxed_str(), value.into_boxed_str()))
         .collect()
 }

@@ -25,7 +25,8 @@ pub(super) async fn gather(
 ) -> anyhow::Result<Vec<Item>> {
     let mut followed = read::read(context, report).await?;
     read::leave_out(context, &mut followed, report);
-    let mut items = Vec::new();
+    let images = followed.iter().map(|application| application.images.len());
+    let mut items = Vec::with_capacity(images.sum());
     for application in followed {
         report.cycle.applications += 1;
         for position in 0..application.images.len() {
@@ -74,7 +75,8 @@ pub(super) async fn group(
     context: &Context<'_>,
     items: Vec<Item>,
 ) -> (Vec<Item>, BTreeMap<String, Vec<Group>>) {
-    let mut done = Vec::new();
+    // Where nothing is outdated, all of them.
+    let mut done = Vec::with_capacity(items.len());
     let mut groups: BTreeMap<String, Vec<Group>> = BTreeMap::new();
     let mut remotes: BTreeMap<remotes::Question, Result<Arc<Remote>, Problem>> = BTreeMap::new();
     for mut item in items {

@@ -141,6 +141,8 @@ impl Item {
     /// Ends the way with a decision and what decided it.
     pub(super) fn decide(&mut self, decision: Decision, reason: Reason, detail: impl Into<String>) {
         self.decision = decision;
+        // One reason is usual: no room for more in each of thousands.
+        self.reasons.reserve_exact(1);
         self.reasons.insert(0, Cause::new(reason, detail));
         self.decided = true;
         self.recorded = false;

@@ -268,8 +268,8 @@ fn hint_all(context: &Context<'_>, items: &mut [Item]) {
 type Written = (Vec<Item>, Vec<Push>);
 
 /// Works through all Git repositories and live Applications, some at once, each once.
-async fn write_all(context: &Context<'_>, items: Vec<Item>) -> Written {
-    let (live, items): (Vec<Item>, Vec<Item>) = items.into_iter().partition(live::is_live);
+async fn write_all(context: &Context<'_>, mut items: Vec<Item>) -> Written {
+    let live: Vec<Item> = items.extract_if(.., |item| live::is_live(item)).collect();
     let (mut done, groups) = gather::group(context, items).await;
     let applications = live::by_application(live);
     context
@@ -305,7 +305,7 @@ fn finish(
 ) -> anyhow::Result<()> {
     let mut unchecked = 0_u64;
     let counts = context.metrics.filter(|_| context.leads());
-    for item in items {
+    for item in &items {
         let considered = item.considered();
         if considered
             .trust
@@ -317,12 +317,13 @@ fn finish(
         if let Some(metrics) = counts {
             metrics.considered(&considered);
         }
-        report.note_image(&item, &considered, context.kept);
+        report.note_image(item, &considered, context.kept);
         if !item.is_recorded() {
             context.record(&Body::Considered(Box::new(considered)))?;
         }
-        report.considered.push(Entry::of(item));
     }
+    // In place: there are thousands.
+    report.considered = items.into_iter().map(Entry::of).collect();
     let now = context.now();
     report
         .image_updaters

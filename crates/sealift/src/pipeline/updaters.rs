@@ -15,6 +15,7 @@ use sealift_core::image_updater::{
 use sealift_core::limits::NAMES_LISTED_MAX;
 use sealift_core::notice::Notice;
 use sealift_core::reason::Reason;
+use sealift_core::select::Selection;
 use sealift_core::settings::SettingError;
 use sealift_core::settings::annotations::IMAGE_LIST;
 
@@ -41,6 +42,8 @@ pub(super) struct Updaters {
     holds: BTreeMap<ImageUpdaterId, Held>,
     /// What was said already: one object says the same of many Applications.
     said: BTreeSet<(ImageUpdaterId, String)>,
+    /// The different ways to choose a tag so far.
+    selections: BTreeSet<Arc<Selection>>,
 }
 
 /// What an object that cannot be used keeps from being followed.
@@ -75,6 +78,7 @@ impl Updaters {
             contests: BTreeMap::new(),
             holds: BTreeMap::new(),
             said: BTreeSet::new(),
+            selections: BTreeSet::new(),
         };
         let read = listed
             .iter()
@@ -170,7 +174,22 @@ impl Updaters {
             None => self.annotated(listed, &id, parsing, report),
         };
         self.roster = roster;
-        parsed.map(Arc::new)
+        parsed.map(|mut application| {
+            self.share_selections(&mut application);
+            Arc::new(application)
+        })
+    }
+
+    /// Thousands of images are chosen by a few equal settings: one of each is kept.
+    fn share_selections(&mut self, application: &mut Application) {
+        for rule in &mut application.images {
+            match self.selections.get(&rule.selection) {
+                Some(known) => rule.selection = Arc::clone(known),
+                None => {
+                    self.selections.insert(Arc::clone(&rule.selection));
+                }
+            }
+        }
     }
 
     fn annotated(

@@ -303,7 +303,7 @@ fn a_plugin_target_names_its_variables() {
         (plugin.name.as_deref(), plugin.tag.as_deref()),
         (Some("IMAGE"), Some("TAG"))
     );
-    assert_eq!(application.written["a.plugin.image-tag"], "TAG");
+    assert_eq!(application.written_for(0)["a.plugin.image-tag"], "TAG");
 }
 
 #[test]
