@@ -74,6 +74,13 @@ impl AppProject {
         let more = global.spec.source_repos.iter().cloned();
         self.spec.source_repos.extend(more);
     }
+
+    /// Adds what a global project forbids, and nothing that it allows.
+    pub fn forbid_as(&mut self, global: &Self) {
+        let more = global.spec.source_repos.iter();
+        let forbidding = more.filter(|pattern| pattern.starts_with('!'));
+        self.spec.source_repos.extend(forbidding.cloned());
+    }
 }
 
 #[cfg(test)]
@@ -122,8 +129,15 @@ mod tests {
         own.extend_by(&project("all", json!({}), &["https://git.example/**"]));
         assert!(own.allows(url, "argocd").is_ok());
         assert!(own.allows(url, "team").is_err());
-        own.extend_by(&project("no", json!({}), &["!https://git.example/acme/*"]));
+        let no = project("no", json!({}), &["*", "!https://git.example/acme/*"]);
+        let mut other = own.clone();
+        own.extend_by(&no);
         assert!(own.allows(url, "argocd").is_err());
+        other.forbid_as(&no);
+        assert!(other.allows(url, "argocd").is_err());
+        let elsewhere = "https://elsewhere.example/app";
+        assert!(own.allows(elsewhere, "argocd").is_ok());
+        assert!(other.allows(elsewhere, "argocd").is_err());
     }
 
     #[test]

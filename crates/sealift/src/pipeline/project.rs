@@ -1,9 +1,11 @@
 //! The rules of AppProjects, before anything is written to a repository.
 //!
 //! What a project does not allow is refused; global projects that hold for it count with it. Where a
-//! project may not be read or is not there, its rules are not applied, and one notice says so; where
-//! nobody knows, because the API server did not answer, nothing is written. An Application that is
-//! written itself touches no repository.
+//! project may not be read or is not there, its rules are not applied, and one notice says so; a
+//! global one that may not be read or is not there allows nothing, and neither does any after it, as
+//! Argo CD ends its list at the first that it does not find. Where nobody knows, because the API
+//! server did not answer, nothing is written. An Application that is written itself touches no
+//! repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,13 +29,22 @@ enum Known {
     Rules {
         /// With those of global projects.
         rules: AppProject,
-        /// Why global projects may add to them that were not read.
-        partial: Option<String>,
+        /// Global projects that were not read.
+        missing: Missing,
     },
     /// Its rules are not applied.
     Unreadable,
     /// Nobody knows.
     Failed(Problem),
+}
+
+/// Global projects whose rules are not among those of a project.
+enum Missing {
+    None,
+    /// They are not among the files, and may allow more: why.
+    Elsewhere(String),
+    /// They allow nothing: why.
+    Nothing(String),
 }
 
 /// The projects of one cycle.
@@ -94,23 +105,28 @@ impl Projects<'_> {
             let known = self.read(project).await;
             self.known.insert(project.to_owned(), known);
         }
-        let (refusal, partial) = match self.known.get(project)? {
+        let (refusal, missing) = match self.known.get(project)? {
             Known::Unreadable => return None,
             Known::Failed(problem) => return Some(problem.clone()),
-            Known::Rules { rules, partial } => {
-                (rules.allows(repository, namespace).err()?, partial)
+            Known::Rules { rules, missing } => {
+                (rules.allows(repository, namespace).err()?, missing)
             }
         };
-        if refusal.may_be_allowed_globally()
-            && let Some(partial) = partial
-        {
-            let why = format!("{refusal}, and global projects may: {partial}");
-            self.note(project, why);
-            return None;
-        }
+        let more = match missing {
+            _ if !refusal.may_be_allowed_globally() => String::new(),
+            Missing::None => String::new(),
+            Missing::Nothing(why) => {
+                format!(", and {why}, so that neither it nor any after it allows it")
+            }
+            Missing::Elsewhere(why) => {
+                let why = format!("{refusal}, and global projects may: {why}");
+                self.note(project, why);
+                return None;
+            }
+        };
         Some(Problem {
             reason: Reason::ProjectForbidden,
-            detail: format!("{refusal}; nothing was written"),
+            detail: format!("{refusal}{more}; nothing was written"),
         })
     }
 
@@ -146,26 +162,41 @@ impl Projects<'_> {
                 let why = why.clone();
                 self.note(&name, why);
                 // What it does not allow itself stays refused.
-                let partial = None;
-                return Known::Rules { rules, partial };
+                let missing = Missing::None;
+                return Known::Rules { rules, missing };
             }
             None => return Known::Unreadable,
         };
         let names: Vec<String> = global.map(|one| one.name.clone()).collect();
-        let mut partial = None;
+        let mut missing = Missing::None;
         for global in names {
             let namespace = self.context.argocd_namespace.as_str();
-            match self.context.objects.project(namespace, &global).await {
-                Ok(Some(more)) => rules.extend_by(&more),
-                Ok(None) => partial = Some(format!("`{global}` does not exist")),
+            let why = match self.context.objects.project(namespace, &global).await {
+                Ok(Some(more)) if matches!(missing, Missing::Nothing(_)) => {
+                    rules.forbid_as(&more);
+                    continue;
+                }
+                Ok(Some(more)) => {
+                    rules.extend_by(&more);
+                    continue;
+                }
+                // Who runs on files need not give the projects, too.
+                Ok(None) if self.context.objects.live().is_none() => {
+                    missing = Missing::Elsewhere(format!("`{global}` does not exist"));
+                    continue;
+                }
+                Ok(None) => "does not exist",
                 Err(error @ ObjectsError::Forbidden { .. }) => {
                     self.note(&global, chain(&error));
-                    partial = Some(format!("`{global}` may not be read"));
+                    "may not be read"
                 }
                 Err(error) => return Known::Failed(failed(&error)),
+            };
+            if !matches!(missing, Missing::Nothing(_)) {
+                missing = Missing::Nothing(format!("the global project `{global}` {why}"));
             }
         }
-        Known::Rules { rules, partial }
+        Known::Rules { rules, missing }
     }
 
     fn note(&mut self, project: &str, why: String) {

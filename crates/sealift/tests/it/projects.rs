@@ -149,3 +149,61 @@ fn the_api_servers_projects_are_read_by_name_and_one_that_may_not_be_read_is_one
     let decision = ran.decision(&cluster.id("shop")).0;
     assert_eq!((decision, notices(&ran)), ("updated", 1), "{}", ran.stderr);
 }
+
+#[test]
+fn a_global_project_that_is_not_there_or_may_not_be_read_allows_nothing() {
+    let Some(cluster) = ClusterWorld::new() else {
+        return;
+    };
+    cluster.allow_repository_credentials();
+    let (repository, app) = shop(&cluster.world);
+    cluster.app(&app);
+    let named = |name: &str, repositories: &[&str]| {
+        let mut named = project(repositories);
+        named["metadata"]["name"] = json!(name);
+        cluster.apply(named);
+    };
+    let refused = |why: &str, told: usize| {
+        let ran = cluster.run(&[]);
+        let decision = ran.decision(&cluster.id("shop"));
+        assert_eq!(decision, ("refused", "project-forbidden"), "{}", ran.stderr);
+        assert!(ran.report.to_string().contains(why), "{:#}", ran.report);
+        assert_eq!(
+            (repository.subjects("main").len(), notices(&ran)),
+            (1, told)
+        );
+    };
+    cluster.apply(settings("- projectName: gone\n- projectName: all\n"));
+    named("default", &[]);
+    // As with Argo CD, the first that is not there ends the list.
+    named("all", &["*"]);
+    refused("`gone` does not exist", 0);
+    // What would forbid forbids all the same.
+    let url = repository.path().display().to_string();
+    named("default", &["*"]);
+    named("all", &[format!("!{url}").as_str()]);
+    refused("forbids the repository", 0);
+
+    named("default", &[]);
+    named("all", &["*"]);
+    named("gone", &["*"]);
+    let identity = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+                           "metadata": { "name": "sealift", "namespace": cluster.namespace } });
+    let mut role = cluster.kube.get(&identity).unwrap();
+    for rule in role["rules"].as_array_mut().unwrap() {
+        if rule["resources"][0] == "appprojects" {
+            rule["resourceNames"] = json!(["default", "all"]);
+        }
+    }
+    let path = format!(
+        "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles/sealift",
+        cluster.namespace
+    );
+    cluster.kube.request("PUT", &path, Some(&role)).ok();
+    refused("`gone` may not be read", 1);
+
+    cluster.allow_all();
+    let ran = cluster.run(&[]);
+    let decision = ran.decision(&cluster.id("shop")).0;
+    assert_eq!((decision, notices(&ran)), ("updated", 0), "{}", ran.stderr);
+}
