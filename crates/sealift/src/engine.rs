@@ -7,6 +7,7 @@ mod telling;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -380,9 +381,16 @@ impl Engine {
         parts.among = among;
         parts.not_due = not_due;
         let context = Context::new(parts, unsettled);
-        // What is said meanwhile holds up nothing.
-        let start = Box::pin(self.tell_start(&mut statuses, objects.as_ref(), whole));
-        let (report, remarks) = tokio::join!(Box::pin(pipeline::cycle(&context)), start);
+        // What is said meanwhile holds up one request at most: of a cycle that is over, no start is
+        // told any more.
+        let over = AtomicBool::new(false);
+        let start = Box::pin(self.tell_start(&mut statuses, objects.as_ref(), whole, &over));
+        let cycle = async {
+            let report = Box::pin(pipeline::cycle(&context)).await;
+            over.store(true, Ordering::Relaxed);
+            report
+        };
+        let (remarks, report) = tokio::join!(start, cycle);
         self.unsettled = context.into_unsettled();
         self.statuses = statuses;
         self.registries.flush();

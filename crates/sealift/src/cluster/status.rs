@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use kube::Error;
@@ -169,17 +170,19 @@ impl StatusWriter {
         false
     }
 
-    /// Says on each ImageUpdater that a cycle has begun, where that is worth a write.
+    /// Says on each ImageUpdater that a cycle has begun, where that is worth a write, until the cycle
+    /// is over.
     pub async fn begin(
         &mut self,
         cluster: &Cluster,
         updaters: &[ListedUpdater],
         leader: Option<&Leader>,
-        now: Timestamp,
+        (now, over): (Timestamp, &AtomicBool),
     ) -> Vec<Remark> {
         self.begun.clear();
         let make = |place: &UpdaterPlace<'_>, before: ImageUpdaterStatus| {
-            let due = before.start_is_due(place.generation, now);
+            let over = over.load(Ordering::Relaxed);
+            let due = !over && before.start_is_due(place.generation, now);
             let after = before.clone().started(place.generation, now);
             (due && after != before).then_some(after)
         };

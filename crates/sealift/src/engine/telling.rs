@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 use sealift_core::event::{Body, Cause, Notice};
@@ -69,19 +70,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Says on each ImageUpdater that a whole cycle has begun.
+    /// Says on each ImageUpdater that a whole cycle has begun, until it is over.
     pub(super) async fn tell_start(
         &self,
         statuses: &mut StatusWriter,
         objects: &dyn Objects,
         whole: bool,
+        over: &AtomicBool,
     ) -> Vec<Remark> {
         let Some(cluster) = self.told_cluster().await.filter(|_| whole) else {
             return Vec::new();
         };
         let updaters = objects.image_updaters().await.unwrap_or_default();
         let (leader, now) = (self.leader.as_ref(), Timestamp::now());
-        statuses.begin(&cluster, &updaters, leader, now).await
+        let when = (now, over);
+        statuses.begin(&cluster, &updaters, leader, when).await
     }
 
     /// Says on each ImageUpdater that a whole cycle came to no end. What cannot be said stands in

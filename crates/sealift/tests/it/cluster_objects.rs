@@ -320,3 +320,44 @@ fn the_log_lines_that_scripts_read_are_those_of_the_contract() {
     );
     said(&waits, &results(0));
 }
+
+/// The start of a cycle that is over is no news, and the next cycle is not kept waiting for it.
+#[test]
+fn no_start_is_said_of_a_cycle_that_has_ended() {
+    const OBJECTS: usize = 16;
+    let Some(cluster) = cluster() else { return };
+    let all = |pattern: &str| -> Vec<Value> {
+        let names = (0..OBJECTS).map(|number| format!("object-{number}"));
+        names
+            .map(|name| updater(&cluster, &name, &[pattern]))
+            .collect()
+    };
+    let objects = all("none");
+    let said = || -> Vec<Value> {
+        let statuses = objects.iter().map(|object| status(&cluster, object));
+        let since = |status: Value| {
+            let conditions = status["conditions"].as_array().unwrap().clone();
+            let mut found = conditions.iter().filter(|one| one["type"] == "Reconciling");
+            found.next().unwrap()["lastTransitionTime"].clone()
+        };
+        statuses.map(since).collect()
+    };
+    cluster.run(&["--annotations", "never"]);
+    let before = said();
+    // Transition times are whole seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    let edited = all("nothing");
+    let ran = cluster.run(&["--annotations", "never"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let after = said();
+    let pairs = before.iter().zip(&after);
+    let told = pairs.filter(|(before, after)| before != after).count();
+    // There is nothing to do in this cycle: it ends while the first is being told.
+    assert!(told < OBJECTS, "{told}");
+    for object in &edited {
+        let ended = status(&cluster, object);
+        assert_eq!(condition(&ended, "Reconciling"), pair("False", "Idle"));
+        let generation = &object["metadata"]["generation"];
+        assert_eq!(ended["observedGeneration"], *generation);
+    }
+}
