@@ -347,7 +347,7 @@ pub const RELEASE_PAUSE_MS_MAX: u64 = 60_000;
 // Probes and metrics (`sealift::serve`).
 
 /// Connections that are open at once on one listening address, in connections; beyond that the
-/// oldest gives way. The kubelet and a pair of scrapers need a handful.
+/// oldest that has sent no request gives way, or else the oldest. The kubelet and a pair of scrapers need a handful.
 pub const SERVER_CONNECTIONS_MAX: usize = 64;
 /// Time for a TLS handshake with whoever reads metrics, in milliseconds.
 pub const SERVER_HANDSHAKE_MS_MAX: u64 = 5_000;
@@ -386,6 +386,9 @@ pub const METRICS_DENIED_SECS: u64 = 10;
 pub const METRICS_CERTIFICATE_DAYS: i64 = 30;
 /// Age at which it is made anew, in days.
 pub const METRICS_CERTIFICATE_RENEW_DAYS: i64 = 20;
+/// Bytes of one of the files of a certificate, in bytes: an object of Kubernetes has about 1 MiB at
+/// most, a chain of eight certificates with large keys 24 KiB.
+pub const METRICS_CERTIFICATE_BYTES_MAX: usize = 256 * 1024;
 /// Time between two looks at the certificate, in milliseconds: whether it is to be made anew, or was
 /// replaced in its folder.
 pub const METRICS_CERTIFICATE_LOOK_MS: u64 = 30_000;

@@ -1,6 +1,7 @@
 //! The certificate that metrics are served with: one from a folder, read again when it is replaced
 //! there, or one that we sign ourselves and make anew long before it ends.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -11,8 +12,8 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sealift_core::limits::{
-    CHAIN_CERTIFICATES_MAX, METRICS_CERTIFICATE_DAYS, METRICS_CERTIFICATE_LOOK_MS,
-    METRICS_CERTIFICATE_RENEW_DAYS,
+    CHAIN_CERTIFICATES_MAX, METRICS_CERTIFICATE_BYTES_MAX, METRICS_CERTIFICATE_DAYS,
+    METRICS_CERTIFICATE_LOOK_MS, METRICS_CERTIFICATE_RENEW_DAYS,
 };
 use sealift_core::reason::Reason;
 use sha2::{Digest as _, Sha256};
@@ -43,7 +44,11 @@ pub(super) fn acceptor(
     let keep = async move {
         loop {
             tokio::time::sleep(Duration::from_millis(METRICS_CERTIFICATE_LOOK_MS)).await;
-            if let Err(error) = certificate.look(Timestamp::now()) {
+            let certificate = Arc::clone(&certificate);
+            // A folder on a network may be slow; answers are not to wait for it.
+            let look = move || certificate.look(Timestamp::now());
+            let looked = tokio::task::spawn_blocking(look).await;
+            if let Err(error) = looked.unwrap_or_else(|error| Err(error.into())) {
                 metrics.notice(Reason::MetricsCertificateInvalid);
                 tracing::warn!(
                     reason = Reason::MetricsCertificateInvalid.id(),
@@ -185,14 +190,10 @@ struct Files {
 
 impl Files {
     fn read(folder: &Path) -> anyhow::Result<Self> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            std::fs::read(&path).with_context(|| format!("`{}` cannot be read", path.display()))
-        };
         Ok(Self {
             folder: folder.to_owned(),
-            chain: read("tls.crt")?,
-            key: read("tls.key")?.into(),
+            chain: read(&folder.join("tls.crt"))?.to_vec(),
+            key: read(&folder.join("tls.key"))?,
         })
     }
 
@@ -215,6 +216,30 @@ impl Files {
         CertifiedKey::from_der(chain, key, provider)
             .with_context(|| format!("`{folder}`: certificate and key do not go together"))
     }
+}
+
+/// A whole file of a bearable length, which may hold a key.
+fn read(path: &Path) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>> {
+    let unread = || format!("`{}` cannot be read", path.display());
+    // A pipe or a device would not end.
+    let kind = std::fs::metadata(path).with_context(unread)?;
+    anyhow::ensure!(
+        kind.is_file(),
+        "`{}` is no regular file; a certificate and its key are two of them",
+        path.display()
+    );
+    let mut bytes = zeroize::Zeroizing::new(Vec::new());
+    let most = METRICS_CERTIFICATE_BYTES_MAX as u64 + 1;
+    let file = std::fs::File::open(path).with_context(unread)?;
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .with_context(unread)?;
+    anyhow::ensure!(
+        bytes.len() <= METRICS_CERTIFICATE_BYTES_MAX,
+        "`{}` is larger than {METRICS_CERTIFICATE_BYTES_MAX} bytes",
+        path.display()
+    );
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -285,6 +310,43 @@ mod tests {
         std::fs::write(folder.path().join("tls.key"), pair.serialize_pem()).unwrap();
         certificate.look(now()).unwrap();
         assert_eq!(second.cert, certificate.in_force().cert);
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_large_is_refused_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tls.crt");
+        write(folder.path(), "a.test");
+        let certificate = opened(Some(folder.path())).unwrap();
+        let first = certificate.in_force();
+
+        let mut text = std::fs::read(&path).unwrap();
+        text.resize(METRICS_CERTIFICATE_BYTES_MAX + 1, b'\n');
+        std::fs::write(&path, &text).unwrap();
+        let error = certificate.look(now()).unwrap_err();
+        assert!(error.to_string().contains("larger"), "{error:#}");
+        // With one byte less it is as good as any.
+        text.pop();
+        std::fs::write(&path, &text).unwrap();
+        certificate.look(now()).unwrap();
+        assert_eq!(first.cert, certificate.in_force().cert);
+
+        std::fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let (told, hears) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let looked = certificate
+                .look(now())
+                .map_err(|error| format!("{error:#}"));
+            told.send((looked, certificate.in_force()))
+        });
+        // A pipe that nobody writes to does not end: a look that waits for it fails here.
+        let patience = std::time::Duration::from_secs(60);
+        let (looked, after) = hears.recv_timeout(patience).unwrap();
+        let error = looked.unwrap_err();
+        assert!(error.contains("no regular file"), "{error}");
+        assert_eq!(first.cert, after.cert);
     }
 
     #[test]

@@ -4,8 +4,11 @@
 //!
 //! Where there are too many, the oldest gives way and not the newest: what is answered at all is
 //! answered at once, and the kubelet must not take us for dead because strangers sit in its place.
+//! Before any that is being answered goes the oldest that has not said what it wants.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -39,6 +42,22 @@ const DEADLINES: Deadlines = Deadlines {
     whole: Duration::from_millis(SERVER_CONNECTION_MS_MAX),
 };
 
+/// A connection that may still be open.
+struct Open {
+    task: AbortHandle,
+    /// Whether a whole head of a request has come.
+    heard: Arc<AtomicBool>,
+}
+
+/// Cuts one off: the oldest that has not been heard, or else the oldest.
+fn give_way(open: &mut VecDeque<Open>) {
+    let silent = |one: &Open| !one.heard.load(Ordering::Relaxed);
+    let place = open.iter().position(silent).unwrap_or_default();
+    if let Some(one) = open.remove(place) {
+        one.task.abort();
+    }
+}
+
 /// Serves until `stop` turns true, and gives what is being answered then a moment more.
 pub(super) async fn serve(
     listener: TcpListener,
@@ -58,26 +77,27 @@ async fn serve_within(
 ) {
     let mut connections = JoinSet::new();
     // In the order in which they came.
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let mut open: VecDeque<Open> = VecDeque::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
         while connections.try_join_next().is_some() {}
-        open.retain(|connection| !connection.is_finished());
+        open.retain(|connection| !connection.task.is_finished());
         match accepted {
             Ok((stream, _)) => {
-                if open.len() >= SERVER_CONNECTIONS_MAX
-                    && let Some(oldest) = open.pop_front()
-                {
-                    oldest.abort();
+                if open.len() >= SERVER_CONNECTIONS_MAX {
+                    give_way(&mut open);
                 }
-                let answer = answer(deadlines, stream, tls.clone(), router.clone());
-                open.push_back(connections.spawn(async move {
+                let heard = Arc::new(AtomicBool::new(false));
+                let said = Arc::clone(&heard);
+                let answer = answer(deadlines, stream, tls.clone(), router.clone(), said);
+                let task = connections.spawn(async move {
                     // Who is too slow is cut off, and told nothing.
                     let _late = timeout(deadlines.whole, answer).await;
-                }));
+                });
+                open.push_back(Open { task, heard });
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection could not be accepted");
@@ -92,12 +112,18 @@ async fn serve_within(
 }
 
 /// Whatever goes wrong is the other side's loss: there is nothing to do about it here.
-async fn answer(deadlines: Deadlines, stream: TcpStream, tls: Option<TlsAcceptor>, router: Router) {
+async fn answer(
+    deadlines: Deadlines,
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    heard: Arc<AtomicBool>,
+) {
     let Some(tls) = tls else {
-        return speak(deadlines, stream, router).await;
+        return speak(deadlines, stream, router, &heard).await;
     };
     match timeout(deadlines.handshake, tls.accept(stream)).await {
-        Ok(Ok(stream)) => speak(deadlines, stream, router).await,
+        Ok(Ok(stream)) => speak(deadlines, stream, router, &heard).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
@@ -107,8 +133,10 @@ async fn speak(
     deadlines: Deadlines,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin,
     router: Router,
+    heard: &AtomicBool,
 ) {
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+        heard.store(true, Ordering::Relaxed);
         router.clone().call(request.map(Body::new))
     });
     let connection = http1::Builder::new()
@@ -129,11 +157,14 @@ mod tests {
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::Semaphore;
 
     use super::*;
 
     const NEVER: Duration = Duration::from_secs(3_600);
     const AT_ONCE: Duration = Duration::from_millis(50);
+    /// Longer than anything here takes, and much shorter than `NEVER`.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     async fn served(deadlines: Deadlines) -> (SocketAddr, watch::Sender<bool>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -142,9 +173,21 @@ mod tests {
         let endless = || async { Body::from_stream(futures_util::stream::repeat(chunk())) };
         let router = Router::new()
             .route("/", get(|| async { "here" }))
-            .route("/endless", get(endless));
+            .route("/endless", get(endless))
+            .route("/held", get(held));
         tokio::spawn(serve_within(deadlines, listener, None, router, asked));
         (address, stop)
+    }
+
+    /// One for each that is being answered at `/held`.
+    static CAME: Semaphore = Semaphore::const_new(0);
+    /// One for each of them that may go.
+    static HELD: Semaphore = Semaphore::const_new(0);
+
+    async fn held() -> &'static str {
+        CAME.add_permits(1);
+        HELD.acquire().await.unwrap().forget();
+        "at last"
     }
 
     fn chunk() -> Result<&'static str, std::convert::Infallible> {
@@ -157,10 +200,11 @@ mod tests {
         stream
     }
 
-    /// Everything that comes until the other side ends or cuts the connection.
+    /// Everything that comes until the other side ends or cuts the connection, which it does.
     async fn rest(mut stream: TcpStream) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let _cut = stream.read_to_end(&mut bytes).await;
+        let read = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+        assert!(read.is_ok(), "after {} bytes", bytes.len());
         bytes
     }
 
@@ -197,6 +241,26 @@ mod tests {
         let mut newest = silent.pop_back().unwrap();
         newest.write_all(b"TP/1.1\r\n\r\n").await.unwrap();
         assert!(rest(newest).await.ends_with(b"here"));
+    }
+
+    #[tokio::test]
+    async fn who_is_being_answered_does_not_give_way_to_strangers_that_say_nothing() {
+        let (address, _stop) = served(PATIENT).await;
+        let answered = sent(address, "GET /held HTTP/1.1\r\n\r\n").await;
+        timeout(PATIENCE, CAME.acquire())
+            .await
+            .unwrap()
+            .unwrap()
+            .forget();
+        let mut silent = VecDeque::new();
+        for _ in 0..2 * SERVER_CONNECTIONS_MAX {
+            silent.push_back(sent(address, "GET / HT").await);
+        }
+        // All of them were accepted by then.
+        assert!(ask(address).await.ends_with("here"));
+        assert_eq!(rest(silent.pop_front().unwrap()).await, b"");
+        HELD.add_permits(1);
+        assert!(rest(answered).await.ends_with(b"at last"));
     }
 
     #[tokio::test]
