@@ -83,6 +83,7 @@ fn a_chart_that_ignores_the_key_is_named() {
     // What a chart from elsewhere does is not known.
     let (world, _repository) = shop(IGNORES, "name: shop\ndependencies:\n- name: base\n");
     let ran = run(&world, "pin: tagAndDigest");
+    assert_eq!(ran.decision("shop").0, "updated", "{}", ran.stderr);
     assert!(
         !reasons(&ran).contains(&"digest-key-unread"),
         "{:?}",
