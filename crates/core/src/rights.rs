@@ -24,6 +24,10 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 /// Everything that a process does on the API server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
+    /// Whether anything is written: Applications themselves, finalizers, and statuses.
+    pub writes: bool,
+    /// Whether Kubernetes events tell of what was written.
+    pub events: bool,
     /// Namespaces whose Applications and ImageUpdaters are watched. `None`: all.
     pub watched: Option<BTreeSet<String>>,
     /// The operator's namespace, whose policies are always watched.
@@ -64,15 +68,14 @@ impl Rights {
         for (namespace, rules) in self.rules() {
             objects.extend(pair(Some(&namespace), NAME, &rules, account));
         }
-        let policies = |plurals| rule("sealift.dev", plurals, &["list", "watch"]);
         let (name, rules) = match self.watched {
             Some(_) => {
-                let rules = vec![policies(&["clusterpromotionpolicies"])];
+                let rules = self.policy_rules(&["clusterpromotionpolicies"]);
                 (CLUSTER_POLICIES, rules)
             }
             None => {
-                let mut rules = watch_rules();
-                rules.push(policies(&[
+                let mut rules = self.watch_rules();
+                rules.extend(self.policy_rules(&[
                     "promotionpolicies",
                     "policyexceptions",
                     "clusterpromotionpolicies",
@@ -97,28 +100,30 @@ impl Rights {
         };
         if let Some(watched) = &self.watched {
             for namespace in watched {
-                watch_rules()
-                    .into_iter()
-                    .for_each(|rule| add(namespace, rule));
+                let all = self.watch_rules().into_iter();
+                all.for_each(|rule| add(namespace, rule));
             }
             let mut with_policies = watched.clone();
             with_policies.insert(self.home.clone());
             for namespace in &with_policies {
-                let plurals = ["promotionpolicies", "policyexceptions"];
-                add(namespace, rule("sealift.dev", &plurals, &["list", "watch"]));
+                let all = self.policy_rules(&["promotionpolicies", "policyexceptions"]);
+                all.into_iter().for_each(|rule| add(namespace, rule));
             }
         }
         for namespace in &self.patched {
-            let verbs = ["get", "patch"];
-            add(namespace, rule("argoproj.io", &["applications"], &verbs));
+            let verbs = match self.writes {
+                true => &["get", "patch"][..],
+                false => &["get"],
+            };
+            add(namespace, rule("argoproj.io", &["applications"], verbs));
         }
+        let none = BTreeSet::new();
+        let released = match self.writes {
+            true => &self.released,
+            false => &none,
+        };
         for (group, resource, named, verbs) in [
-            (
-                UPDATERS.0,
-                UPDATERS.1,
-                &self.released,
-                &["get", "patch"][..],
-            ),
+            (UPDATERS.0, UPDATERS.1, released, &["get", "patch"][..]),
             ("argoproj.io", "appprojects", &self.projects, &["get"]),
             ("", "secrets", &self.secrets, &["get"]),
             ("", "configmaps", &self.config_maps, &["get"]),
@@ -138,15 +143,34 @@ impl Rights {
         }
         rules
     }
-}
 
-/// What is watched where Applications are.
-fn watch_rules() -> Vec<Value> {
-    let verbs = ["list", "watch"];
-    vec![
-        rule("argoproj.io", &["applications"], &verbs),
-        rule(UPDATERS.0, &[UPDATERS.1], &verbs),
-    ]
+    /// What is watched where Applications are, and what is said there.
+    fn watch_rules(&self) -> Vec<Value> {
+        let mut rules = vec![rule("argoproj.io", &["applications"], &["list", "watch"])];
+        rules.extend(self.with_status(UPDATERS.0, &[UPDATERS.1]));
+        if self.events {
+            rules.push(rule("", &["events"], &["create"]));
+        }
+        rules
+    }
+
+    fn policy_rules(&self, plurals: &[&str]) -> Vec<Value> {
+        self.with_status("sealift.dev", plurals)
+    }
+
+    /// Kinds that are watched, and whose status is written where anything is. An object that
+    /// somebody else changed meanwhile is read anew then.
+    fn with_status(&self, group: &str, plurals: &[&str]) -> Vec<Value> {
+        if !self.writes {
+            return vec![rule(group, plurals, &["list", "watch"])];
+        }
+        let statuses: Vec<_> = plurals.iter().map(|one| format!("{one}/status")).collect();
+        let statuses: Vec<_> = statuses.iter().map(String::as_str).collect();
+        vec![
+            rule(group, plurals, &["get", "list", "watch"]),
+            rule(group, &statuses, &["patch"]),
+        ]
+    }
 }
 
 /// Whose a token is, and whether they may read metrics: both are asked by creating an object that
@@ -261,7 +285,9 @@ mod tests {
 
     #[test]
     fn each_demand_is_one_rule_in_its_own_namespace_with_the_names_that_are_known() {
-        let rights = Rights {
+        let mut rights = Rights {
+            writes: true,
+            events: true,
             watched: Some(BTreeSet::from(["team".to_owned()])),
             home: "argocd".to_owned(),
             patched: BTreeSet::from(["team".to_owned()]),
@@ -276,7 +302,8 @@ mod tests {
         assert_eq!(
             lines(&rights),
             [
-                "Role/argocd: promotionpolicies,policyexceptions[] list,watch",
+                "Role/argocd: promotionpolicies,policyexceptions[] get,list,watch",
+                "Role/argocd: promotionpolicies/status,policyexceptions/status[] patch",
                 "Role/argocd: appprojects[default] get",
                 "Role/argocd: secrets[key] get",
                 "Role/argocd: configmaps[argocd-tls-certs-cm] get",
@@ -284,15 +311,38 @@ mod tests {
                 "Role/argocd: leases[] create",
                 "Role/argocd: leases[lease] get,update",
                 "Role/team: applications[] list,watch",
-                "Role/team: imageupdaters[] list,watch",
-                "Role/team: promotionpolicies,policyexceptions[] list,watch",
+                "Role/team: imageupdaters[] get,list,watch",
+                "Role/team: imageupdaters/status[] patch",
+                "Role/team: events[] create",
+                "Role/team: promotionpolicies,policyexceptions[] get,list,watch",
+                "Role/team: promotionpolicies/status,policyexceptions/status[] patch",
                 "Role/team: applications[] get,patch",
                 "Role/team: imageupdaters[old] get,patch",
                 "Role/team: secrets[a,b] get",
-                "ClusterRole/-: clusterpromotionpolicies[] list,watch",
+                "ClusterRole/-: clusterpromotionpolicies[] get,list,watch",
+                "ClusterRole/-: clusterpromotionpolicies/status[] patch",
                 "ClusterRole/-: tokenreviews[] create",
                 "ClusterRole/-: subjectaccessreviews[] create",
             ]
+        );
+        // Whoever decides and writes nothing changes nothing but the lease.
+        (rights.writes, rights.events, rights.reviews) = (false, false, false);
+        let lines = lines(&rights);
+        let changing = lines.iter().filter(|line| {
+            let mut verbs = line.rsplit(' ').next().unwrap_or_default().split(',');
+            verbs.any(|verb| !["get", "list", "watch"].contains(&verb))
+        });
+        let changing: Vec<_> = changing.collect();
+        assert_eq!(
+            changing,
+            [
+                "Role/argocd: leases[] create",
+                "Role/argocd: leases[lease] get,update"
+            ]
+        );
+        assert!(
+            !lines.iter().any(|line| line.contains("[old]")),
+            "{lines:?}"
         );
     }
 

@@ -20,10 +20,8 @@ use crate::serve::{self, Readers};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of Argo CD Image Updater")]
 pub struct PeerOptions {
-    /// Create no Kubernetes events about updates [env: IMAGE_UPDATER_KUBE_EVENTS=]
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          value_parser = go_bool, value_name = "BOOL")]
-    disable_kube_events: Option<bool>,
+    #[command(flatten)]
+    kube_events: KubeEventOptions,
     /// Ready after the first cycle; `false`: at once
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "true", value_parser = go_bool, action = clap::ArgAction::Set,
@@ -46,6 +44,24 @@ pub struct PeerOptions {
     enable_webhook: Option<bool>,
     #[command(flatten)]
     webhook: WebhookOptions,
+}
+
+/// Whether Kubernetes events tell of updates.
+#[derive(Debug, Clone, Args)]
+pub struct KubeEventOptions {
+    /// Create no Kubernetes events about updates [env: IMAGE_UPDATER_KUBE_EVENTS=]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = go_bool, value_name = "BOOL")]
+    disable_kube_events: Option<bool>,
+}
+
+impl KubeEventOptions {
+    /// Whether none are wanted. The variable turns them off, too.
+    #[must_use]
+    pub fn are_off(&self) -> bool {
+        let named = self.disable_kube_events;
+        named.unwrap_or_else(|| flag_variable("IMAGE_UPDATER_KUBE_EVENTS"))
+    }
 }
 
 /// Where metrics are, and who may read them.
@@ -174,11 +190,10 @@ impl PeerOptions {
         Ok(())
     }
 
-    /// Whether no Kubernetes events are wanted. The variable turns them off, too.
+    /// Whether no Kubernetes events are wanted.
     #[must_use]
     pub fn kube_events_are_off(&self) -> bool {
-        let named = self.disable_kube_events;
-        named.unwrap_or_else(|| flag_variable("IMAGE_UPDATER_KUBE_EVENTS"))
+        self.kube_events.are_off()
     }
 
     /// Whether the program is ready after its first cycle only.

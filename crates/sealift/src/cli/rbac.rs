@@ -5,13 +5,14 @@
 
 use std::io::{self, Write};
 
+use sealift_core::environment::go_bool;
 use sealift_core::rights::Account;
 use serde_json::{Value, json};
 
 use super::options::{
     CycleOptions, GitOptions, OutputFormat, OutputOptions, RegistryOptions, SourceOptions,
 };
-use super::peer::MetricsOptions;
+use super::peer::{KubeEventOptions, MetricsOptions};
 use crate::cluster::Namespaces;
 use crate::cluster::lease::LEASE_NAME;
 use crate::engine::{Engine, Mode, Options};
@@ -37,6 +38,16 @@ pub struct RbacArguments {
     /// Namespace of the lease [default: that of the ServiceAccount]
     #[arg(long, value_name = "NAME")]
     leader_election_namespace: Option<String>,
+    /// As for `run`: decide and record, and write nothing
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set,
+          value_name = "BOOL")]
+    dry_run: bool,
+    /// As for `run`: beside another that writes
+    #[arg(long, conflicts_with = "dry_run")]
+    shadow: bool,
+    #[command(flatten)]
+    kube_events: KubeEventOptions,
     #[command(flatten)]
     metrics: MetricsOptions,
     /// The ServiceAccount that gets the rights
@@ -72,8 +83,11 @@ pub async fn run(arguments: RbacArguments) -> anyhow::Result<Exit> {
     let watched = arguments.source.watch_namespaces.as_deref();
     let namespaces = Namespaces::parse(watched.unwrap_or_default(), &own);
     let (mut rights, report) = engine.rights(&namespaces).await?;
-    // Without a state folder open intents stand on the lease, election or not.
-    if arguments.leader_election || options.cycle.state_dir().is_none() {
+    rights.writes = !arguments.dry_run && !arguments.shadow;
+    rights.events = rights.writes && !arguments.kube_events.are_off();
+    // Without a state folder open intents stand on the lease, election or not. A shadow has none.
+    let keeps = rights.writes && options.cycle.state_dir().is_none();
+    if !arguments.shadow && (arguments.leader_election || keeps) {
         let named = arguments.leader_election_namespace.clone();
         let namespace = named.filter(|name| !name.is_empty());
         rights.lease = Some((

@@ -6,6 +6,7 @@ use sealift_testkit::git::http::{GitHttp, GitHttpOptions};
 use sealift_testkit::kube::KubeServer;
 use serde_json::{Value, json};
 
+use crate::cluster_status::{condition, kube_events, pair, status};
 use crate::cluster_world::{ClusterWorld, of};
 use crate::world::{App, World, sealift, values};
 
@@ -134,8 +135,11 @@ fn what_is_printed_is_enough_and_one_right_less_is_not() {
         lines(&list),
         [
             format!("{namespace} applications[] list,watch"),
-            format!("{namespace} imageupdaters[] list,watch"),
-            format!("{namespace} promotionpolicies,policyexceptions[] list,watch"),
+            format!("{namespace} imageupdaters[] get,list,watch"),
+            format!("{namespace} imageupdaters/status[] patch"),
+            format!("{namespace} events[] create"),
+            format!("{namespace} promotionpolicies,policyexceptions[] get,list,watch"),
+            format!("{namespace} promotionpolicies/status,policyexceptions/status[] patch"),
             format!("{namespace} applications[] get,patch"),
             format!("{namespace} appprojects[default] get"),
             format!("{namespace} secrets[git-login] get"),
@@ -143,7 +147,8 @@ fn what_is_printed_is_enough_and_one_right_less_is_not() {
             format!("{namespace} secrets[] list"),
             format!("{namespace} leases[] create"),
             format!("{namespace} leases[c21b75f2.argoproj.io] get,update"),
-            "- clusterpromotionpolicies[] list,watch".to_owned(),
+            "- clusterpromotionpolicies[] get,list,watch".to_owned(),
+            "- clusterpromotionpolicies/status[] patch".to_owned(),
         ]
     );
     let mut tags = vec!["1.8.2".to_owned()];
@@ -175,8 +180,8 @@ fn what_is_printed_is_enough_and_one_right_less_is_not() {
 }
 
 /// The roles with one verb on one resource less, each. Not those that one cycle does without: the
-/// lease, `watch`, which tells of edits between cycles, and projects and the settings that name
-/// global ones, which are a notice then.
+/// lease, `watch`, which tells of edits between cycles, projects and the settings that name global
+/// ones, which are a notice then, and what is only said: statuses and Kubernetes events.
 fn each_right_less(list: &Value) -> Vec<(Value, String)> {
     let mut all = Vec::new();
     for (place, object) in list["items"].as_array().unwrap().iter().enumerate() {
@@ -185,7 +190,12 @@ fn each_right_less(list: &Value) -> Vec<(Value, String)> {
                 for verb in rule["verbs"].as_array().unwrap() {
                     let projects = rule["resourceNames"] == json!(["argocd-cm"]);
                     let projects = projects || resource == "appprojects";
-                    if verb == "watch" || resource == "leases" || projects {
+                    let plural = resource.as_str().unwrap();
+                    let told = plural == "events" || plural.ends_with("/status");
+                    // What has a status is read again before it is said anew.
+                    let has_status = plural == "imageupdaters" || plural.contains("polic");
+                    let told = told || (has_status && verb == "get");
+                    if verb == "watch" || resource == "leases" || projects || told {
                         continue;
                     }
                     let mut less = list.clone();
@@ -236,7 +246,12 @@ fn secrets_of_every_origin_are_named_and_what_cannot_be_read_is_a_failure() {
         authorities:\n  - name: ci\n    key: { secretRef: { name: signers, key: cosign.pub } }\n  \
         signatures: { require: { atLeast: 1, of: [ci] } }\n";
     fs::write(world.apps().join("policy.yaml"), policy).unwrap();
-    let options = ["--watch-namespaces", "team", "--leader-election=false"];
+    let options = [
+        "--watch-namespaces",
+        "team",
+        "--leader-election=false",
+        "--dry-run",
+    ];
     let (code, list, stderr) = printed(&world, "argocd", &options);
     assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(
@@ -266,4 +281,89 @@ fn secrets_of_every_origin_are_named_and_what_cannot_be_read_is_a_failure() {
     assert_eq!(code, Some(1), "{stderr}");
     assert!(stderr.contains("are not among those printed"), "{stderr}");
     assert!(!list.to_string().contains("kube-system"), "{list:#}");
+}
+
+#[test]
+fn a_controller_with_the_printed_roles_says_what_it_did() {
+    let Some(cluster) = without_roles() else {
+        return;
+    };
+    let world = &cluster.world;
+    let (image, running) = (format!("{IMAGE}:1.x"), format!("{IMAGE}:1.8.2"));
+    let running = [running.as_str()];
+    let repository = world.repository("gitops", &[("live/values.yaml", &values(IMAGE, "1.8.2"))]);
+    let app = App {
+        annotations: &[("write-back-method", "argocd")],
+        ..App::helm("live", &image, &running, &repository)
+    };
+    cluster.app(&app);
+    let text = of(&cluster.namespace, &world.manifest(&app));
+    fs::write(world.apps().join("live.yaml"), text).unwrap();
+    let updater = cluster.apply(json!({
+        "apiVersion": "argocd-image-updater.argoproj.io/v1alpha1", "kind": "ImageUpdater",
+        "metadata": { "name": "all" },
+        "spec": { "applicationRefs": [{ "namePattern": "live", "useAnnotations": true }] },
+    }));
+    let policy = cluster.apply(json!({
+        "apiVersion": "sealift.dev/v1alpha1", "kind": "PromotionPolicy",
+        "metadata": { "name": "open" },
+        "spec": { "allowedRegistries": ["registry.test"],
+                  "unsafeNoSignatures": { "reason": "a test of statuses" } },
+    }));
+    let (code, list, stderr) = printed(world, &cluster.namespace, &["--disable-kube-events"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(!list.to_string().contains("\"events\""), "{list:#}");
+    let (code, list, stderr) = printed(world, &cluster.namespace, &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let reasons = ["status-not-written", "kube-event-not-sent"];
+    let mut tags = vec!["1.8.2".to_owned()];
+    let mut said = |list: &Value| {
+        tags.push(format!("1.9.{}", tags.len()));
+        let all: Vec<&str> = tags.iter().map(String::as_str).collect();
+        world.images("acme/shop", &all);
+        grant(&cluster, list);
+        let ran = cluster.run(&["--annotations", "never"]);
+        let decision = ran.decision(&cluster.id("live"));
+        let expected = (0, ("updated", "newest"));
+        assert_eq!((ran.code, decision), expected, "{}", ran.stderr);
+        reasons.map(|reason| ran.stderr.contains(reason))
+    };
+    for (resource, expected) in [
+        ("promotionpolicies/status", [true, false]),
+        ("imageupdaters/status", [true, false]),
+        ("events", [false, true]),
+    ] {
+        assert_eq!(said(&without(&list, resource)), expected, "{resource}");
+    }
+    let events = kube_events(&cluster).len();
+    assert_eq!(said(&list), [false, false]);
+    assert_eq!(kube_events(&cluster).len(), events + 1);
+    let of_updater = status(&cluster, &updater);
+    assert_eq!(
+        condition(&of_updater, "Ready"),
+        pair("True", "ReconcileSucceeded"),
+        "{of_updater:#}"
+    );
+    let of_policy = status(&cluster, &policy);
+    assert_eq!(
+        condition(&of_policy, "Ready"),
+        pair("True", "InForce"),
+        "{of_policy:#}"
+    );
+}
+
+/// The roles without any right to `resource`.
+fn without(list: &Value, resource: &str) -> Value {
+    let mut less = list.clone();
+    for object in less["items"].as_array_mut().unwrap() {
+        let Some(rules) = object.get_mut("rules").and_then(Value::as_array_mut) else {
+            continue;
+        };
+        for rule in rules.iter_mut() {
+            let resources = rule["resources"].as_array_mut().unwrap();
+            resources.retain(|one| one != resource);
+        }
+        rules.retain(|rule| rule["resources"] != json!([]));
+    }
+    less
 }
