@@ -1,7 +1,7 @@
 //! How a new image changes an Application's own source: Helm parameters, kustomize images, plugin
 //! variables. The `argocd` write-back method writes these; override files carry them.
 
-use super::{HelmNames, PluginNames};
+use super::{Format, HelmNames, PluginNames};
 use crate::manifest::{HelmParameter, PluginVariable};
 use crate::reference::{KustomizeImage, Reference};
 
@@ -36,6 +36,15 @@ impl HelmNames {
             name: set(&self.name).unwrap_or("image.name"),
             tag: set(&self.tag).unwrap_or("image.tag"),
             digest: set(&self.digest),
+        }
+    }
+
+    /// The key that the digest is written to by itself, in a place of this format.
+    #[must_use]
+    pub fn digest_key(&self, format: Format) -> Option<&str> {
+        match (format, self.keys()) {
+            (Format::HelmValues | Format::HelmOverride, HelmKeys::Parts { digest, .. }) => digest,
+            _ => None,
         }
     }
 

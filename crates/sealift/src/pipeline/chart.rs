@@ -52,13 +52,14 @@ pub(super) async fn remark(
 pub(super) fn has_digest_key(group: &Group, changes: &[Change]) -> bool {
     let key = |change: &Change| {
         let item = group.items.get(change.item)?;
-        digest_key(item, &change.slot).filter(|_| change.new.digest.is_some())
+        digest_key(item).filter(|_| change.new.digest.is_some())
     };
     changes.iter().any(|change| key(change).is_some())
 }
 
 /// Adds the remark to items whose digest goes to a key that no template of their chart names. A
-/// chart from elsewhere, or with parts from elsewhere, is not judged.
+/// chart from elsewhere, or with parts from elsewhere, is not judged, and the chart of an Application
+/// that is written in its manifest is elsewhere.
 pub(super) async fn remark_unread_keys(
     repository: &mut Repository,
     head: Oid,
@@ -69,7 +70,8 @@ pub(super) async fn remark_unread_keys(
         let Some(item) = group.items.get_mut(change.item) else {
             continue;
         };
-        let Some(key) = digest_key(item, &change.slot) else {
+        let here = item.application.manifest.is_none();
+        let Some(key) = digest_key(item).filter(|_| here) else {
             continue;
         };
         let chart = item.application.source_path.clone();

@@ -18,8 +18,7 @@ use sealift_core::reference::Reference;
 use sealift_core::select::{
     Candidates, Choice, Current, Decision as Choosing, Selection, choose, choose_followed,
 };
-use sealift_core::slot::merge::HelmKeys;
-use sealift_core::slot::{self, Place, Slot};
+use sealift_core::slot::{self, Format, Place, Slot};
 use sealift_git::{FileState, Repository};
 use sealift_trust::{Candidate, Policy, Verdict};
 
@@ -27,7 +26,7 @@ use super::branch::Group;
 use super::item::Item;
 use super::resolve::{Resolved, lacks_platform};
 use super::survey::Listing;
-use super::{Context, Problem, chain, trust};
+use super::{Context, Problem, chain, live, trust};
 
 /// The files of one commit, as they were read or as edits left them. `None`: there is no such file.
 pub(super) type Files = BTreeMap<RepoPath, Option<Vec<u8>>>;
@@ -190,17 +189,21 @@ pub(super) fn find_slot(item: &Item, files: &Files) -> Result<Slot, Problem> {
 /// The place of an item in the file at `path`. `None`: the Application is of no type that can be
 /// written.
 pub(super) fn place<'a>(item: &'a Item, path: &'a RepoPath) -> Option<Place<'a>> {
-    let (application, rule) = (&item.application, item.rule());
-    let format = application
-        .target
-        .format(application.chosen.app_type?, &rule.slot);
+    let application = &item.application;
     Some(Place {
         path,
-        format,
-        image: &rule.slot,
+        format: format_of(item)?,
+        image: &item.rule().slot,
         source: &application.source_images,
         manifest: application.manifest.as_ref(),
     })
+}
+
+/// How the file of an item holds images.
+fn format_of(item: &Item) -> Option<Format> {
+    let (application, image) = (&item.application, &item.rule().slot);
+    let app_type = application.chosen.app_type?;
+    Some(application.target.format(app_type, image))
 }
 
 pub(super) fn unsupported(item: &Item) -> Problem {
@@ -284,7 +287,7 @@ pub(super) fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) 
     };
     let repository = configured.canonical().to_string();
     let bound = pin.is_some_and(|pin| pin > Pin::Tag);
-    if let Some(key) = digest_key(item, &slot).filter(|_| bound) {
+    if let Some(key) = digest_key(item).filter(|_| bound) {
         let detail = format!("`{key}` in `{}`", slot.key.path);
         item.remark(Reason::DigestInKey, detail);
     }
@@ -311,16 +314,15 @@ pub(super) fn change(item: &mut Item, index: usize, slot: Slot, chosen: Chosen) 
     }
 }
 
-/// The key that the digest is written to by itself, where that is asked for.
-pub(super) fn digest_key(item: &Item, slot: &Slot) -> Option<String> {
-    let HelmKeys::Parts {
-        digest: Some(key), ..
-    } = item.rule().slot.helm.keys()
-    else {
-        return None;
+/// The key that the digest is written to by itself, where that is asked for. How a record spells
+/// the key in a file or in an Application tells nothing: the format does.
+pub(super) fn digest_key(item: &Item) -> Option<String> {
+    let format = match live::is_live(item) {
+        true => live::format_of(item),
+        false => format_of(item),
     };
-    let written = slot.key.routes.iter().any(|route| route == key);
-    written.then(|| key.to_owned())
+    let key = item.rule().slot.helm.digest_key(format?);
+    key.map(str::to_owned)
 }
 
 /// The winner that Git shall want, resolved and judged; or nothing, and the item is decided.
@@ -346,7 +348,7 @@ pub(super) async fn choose_one(
         selection: item.selection().clone(),
         policy: trust::policy_of(context, item),
         candidates: ranking.map(Candidates::new),
-        digest_key: digest_key(item, slot),
+        digest_key: digest_key(item),
         refused: Vec::new(),
     };
     loop {

@@ -168,7 +168,8 @@ fn find(item: &Item, source: &SourceImages) -> Result<Slot, Problem> {
     Ok(slot)
 }
 
-fn format_of(item: &Item) -> Option<Format> {
+/// How the source of an item's Application holds images.
+pub(super) fn format_of(item: &Item) -> Option<Format> {
     let image = &item.rule().slot;
     if image.plugin.is_target() {
         return Some(Format::PluginOverride);
