@@ -281,7 +281,12 @@ pub struct ManifestFile {
 impl Application {
     /// Turns a write to the Application itself into one to its manifest in Git. Whoever wrote that
     /// says which repository is written: not the source, which may be another one.
-    pub fn write_to_manifest(&mut self, file: ManifestFile, manifest: &ApplicationManifest) {
+    pub fn write_to_manifest(
+        &mut self,
+        file: ManifestFile,
+        manifest: &ApplicationManifest,
+        argocd_namespace: &str,
+    ) {
         self.method = Method::Git(GitCredentialSource::RepositorySettings);
         self.repository = file.repository;
         self.base_branch = file.branch;
@@ -290,10 +295,16 @@ impl Application {
             kind: TargetKind::Override,
             candidates: vec![file.path],
         };
+        let source = self.chosen.source(&manifest.spec);
+        let text = |of: fn(&Source) -> &String| source.map(of).cloned().unwrap_or_default();
         self.manifest = Some(ManifestSource {
             namespace: self.id.namespace.clone(),
+            is_home: self.id.namespace == argocd_namespace,
             name: self.id.name.clone(),
             which: self.chosen.which,
+            repository: text(|source| &source.repo_url),
+            path: text(|source| &source.path),
+            chart: text(|source| &source.chart),
         });
         if self.chosen.app_type.is_none() && self.chosen.source_type == SourceType::Unknown {
             self.chosen.source_type = self.type_by_settings(manifest);

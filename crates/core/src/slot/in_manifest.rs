@@ -6,15 +6,24 @@ use super::key_path::{lookup, owned, wrong_kind};
 use super::source::Which;
 use crate::yaml::{Kind, NodeId, Tree};
 
-/// Which source of which Application.
+/// Which source of which Application. Between the reading of objects and of the branch somebody may
+/// have edited the file, so position alone does not say that it is the same source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestSource {
-    /// Namespace of the Application; a document that names none counts where none names this one.
+    /// Namespace of the Application.
     pub namespace: String,
+    /// Whether that is Argo CD's own, where documents are that name none.
+    pub is_home: bool,
     /// Name of the Application.
     pub name: String,
     /// Which of its sources.
     pub which: Which,
+    /// `repoURL` of the source.
+    pub repository: String,
+    /// `path` of the source.
+    pub path: String,
+    /// `chart` of the source.
+    pub chart: String,
 }
 
 impl ManifestSource {
@@ -27,10 +36,7 @@ impl ManifestSource {
     /// The map of the source.
     pub(super) fn root(&self, tree: &Tree) -> Result<NodeId, SlotProblem> {
         let roots = (0..tree.documents()).filter_map(|document| tree.root(document));
-        let roots: Vec<NodeId> = roots.filter(|root| self.is_ours(tree, *root)).collect();
-        let named = |root: &NodeId| namespace_of(tree, *root).is_some();
-        let any_named = roots.iter().any(named);
-        let mut found = roots.into_iter().filter(|root| !any_named || named(root));
+        let mut found = roots.filter(|root| self.is_ours(tree, *root));
         let missing = || SlotProblem::NoApplication {
             application: format!("{}/{}", self.namespace, self.name),
         };
@@ -56,7 +62,8 @@ impl ManifestSource {
         }
         let at = owned(tree, at, &path)?;
         match tree.node(at).kind {
-            Kind::Map(_) => Ok(at),
+            Kind::Map(_) if self.is_chosen(tree, at) => Ok(at),
+            Kind::Map(_) => Err(missing()),
             _ => Err(wrong_kind(tree, at, &path, "a map")),
         }
     }
@@ -67,17 +74,32 @@ impl ManifestSource {
             value.and_then(|value| tree.scalar(value))
         };
         let metadata = tree.value(root, "metadata");
-        let namespace = namespace_of(tree, root);
+        let namespace = text(metadata, "namespace").filter(|text| !text.is_empty());
         text(Some(root), "kind") == Some("Application")
             && text(Some(root), "apiVersion").is_some_and(|text| text.starts_with("argoproj.io/"))
             && text(metadata, "name") == Some(&self.name)
-            && namespace.is_none_or(|namespace| namespace == self.namespace)
+            && namespace.map_or(self.is_home, |namespace| namespace == self.namespace)
     }
-}
 
-fn namespace_of(tree: &Tree, root: NodeId) -> Option<&str> {
-    let value = tree.value(tree.value(root, "metadata")?, "namespace")?;
-    tree.scalar(value).filter(|text| !text.is_empty())
+    /// Whether the source at `map` is the one that was chosen: it holds the same.
+    fn is_chosen(&self, tree: &Tree, map: NodeId) -> bool {
+        // What a merge key brings along is not resolved here.
+        let merged = tree.value(map, "<<").is_some();
+        let is = |key: &str, expected: &str| {
+            let Some(value) = tree.value(map, key) else {
+                return merged || expected.is_empty();
+            };
+            let value = match tree.node(value).kind {
+                Kind::Alias(target) => target,
+                _ => value,
+            };
+            match tree.is_null(value) {
+                true => expected.is_empty(),
+                false => tree.scalar(value) == Some(expected),
+            }
+        };
+        is("repoURL", &self.repository) && is("path", &self.path) && is("chart", &self.chart)
+    }
 }
 
 #[cfg(test)]
@@ -120,10 +142,19 @@ spec:
 ";
 
     fn at(namespace: &str, which: Which) -> ManifestSource {
+        let repository = match which {
+            Which::Listed(0) => "https://git.example/a",
+            Which::Listed(_) => "https://git.example/b",
+            Which::Only | Which::Dry => "https://git.example/r",
+        };
         ManifestSource {
             namespace: namespace.to_owned(),
+            is_home: namespace == "argocd",
             name: "shop".to_owned(),
             which,
+            repository: repository.to_owned(),
+            path: String::new(),
+            chart: String::new(),
         }
     }
 
@@ -205,5 +236,60 @@ spec:
                 "{source:?}"
             );
         }
+    }
+
+    fn root(source: &ManifestSource, file: &str) -> Result<usize, SlotProblem> {
+        let tree = Tree::parse(file.as_bytes()).unwrap();
+        let root = source.root(&tree)?;
+        Ok(tree.node(root).line)
+    }
+
+    #[test]
+    fn a_document_that_names_no_namespace_is_in_argo_cds_own_and_in_no_other() {
+        let source = at("team", Which::Only);
+        let refused = root(&source, FILE).unwrap_err();
+        assert!(matches!(refused, SlotProblem::NoApplication { .. }));
+        let both = FILE.replace(
+            "{name: shop, namespace: other}",
+            "{name: shop, namespace: argocd}",
+        );
+        let refused = root(&at("argocd", Which::Only), &both).unwrap_err();
+        assert!(matches!(refused, SlotProblem::Repeated { .. }));
+        let own = FILE.replace("name: shop   # ours", "name: shop\n  namespace: team");
+        assert!(root(&source, &own).is_ok());
+        let unset = FILE.replace("name: shop   # ours", "name: shop\n  namespace: ''");
+        assert!(root(&at("argocd", Which::Only), &unset).is_ok());
+        assert!(root(&source, &unset).is_err());
+    }
+
+    #[test]
+    fn a_source_that_changed_place_is_not_written() {
+        let source = at("other", Which::Listed(1));
+        assert!(root(&source, FILE).is_ok());
+        let swapped = FILE
+            .replace("example/a", "example/x")
+            .replace("example/b", "example/a")
+            .replace("example/x", "example/b");
+        let gone = FILE.replace("git.example/b", "git.example/b\n    path: p");
+        let anew = FILE.replace("git.example/b", "git.example/b\n    chart: c");
+        let silent = FILE.replace("repoURL: https://git.example/b", "ref: b");
+        for file in [swapped, gone, anew, silent] {
+            let refused = root(&source, &file).unwrap_err();
+            assert!(
+                matches!(refused, SlotProblem::NoApplication { .. }),
+                "{file}"
+            );
+        }
+        // The same in other words.
+        let same = "repoURL: \"https://git.example/b\"\n    path: ~\n    chart: ''";
+        let same = FILE.replace("repoURL: https://git.example/b", same);
+        assert!(root(&source, &same).is_ok());
+        let aliased = FILE
+            .replace(
+                "kind: Application\n",
+                "kind: Application\nx: &url https://git.example/b\n",
+            )
+            .replace("- repoURL: https://git.example/b", "- repoURL: *url");
+        assert!(root(&source, &aliased).is_ok());
     }
 }

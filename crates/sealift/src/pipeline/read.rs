@@ -151,7 +151,8 @@ impl Reading<'_, '_> {
             && objects.live().is_none()
             && let Some(file) = objects.manifest_file(&listed.origin)
         {
-            Arc::make_mut(&mut application).write_to_manifest(file, &listed.manifest);
+            let home = &self.context.argocd_namespace;
+            Arc::make_mut(&mut application).write_to_manifest(file, &listed.manifest, home);
         }
         Some(application)
     }
