@@ -219,7 +219,9 @@ impl ObjectSource {
             paths.insert(file);
         }
         for (path, state) in repository.read(head, &paths).await? {
-            let name = format!("{url}//{path}");
+            // Another branch holds another file of the same path.
+            let at = reference.map(|name| format!("?ref={name}"));
+            let name = format!("{url}//{path}{}", at.unwrap_or_default());
             match state {
                 FileState::File { bytes, .. } => {
                     let file = ManifestFile {

@@ -1,7 +1,7 @@
 //! Write-back method `argocd` for Applications whose manifests stand in Git: `-f` names the
 //! repository, and the manifest is edited there, in a commit.
 
-use sealift_testkit::git::BareRepository;
+use sealift_testkit::git::{BareRepository, Change};
 
 use crate::world::{Ran, World, events, sealift};
 
@@ -32,13 +32,19 @@ fn world(tag: &str) -> (World, BareRepository) {
 }
 
 fn run(world: &World, repository: &BareRepository, command: &str) -> Ran {
+    run_on(world, repository, command, &["//prod"])
+}
+
+/// Runs with `-f` once for each of these, behind the URL of the repository.
+fn run_on(world: &World, repository: &BareRepository, command: &str, of: &[&str]) -> Ran {
+    let url = format!("file://{}", repository.path().display());
+    let named = of
+        .iter()
+        .flat_map(|of| ["-f".to_owned(), format!("{url}{of}")]);
     let output = sealift()
         .args([command, "--output", "json", "--allow-local-git"])
         .args((command == "run").then_some("--once"))
-        .args([
-            "-f",
-            &format!("file://{}//prod", repository.path().display()),
-        ])
+        .args(named)
         .arg("--registries-conf-path")
         .arg(world.path("registries.conf"))
         .arg("--state-dir")
@@ -80,6 +86,34 @@ fn the_manifest_is_edited_where_it_stands_and_nothing_else_of_it_changes() {
     assert_eq!((ran.code, ran.decision("shop").0), (0, "up-to-date"));
     let outcomes = events(&world.path("state"), &["--kind", "outcome"]);
     assert_eq!(outcomes.len(), 1, "{outcomes:?}");
+}
+
+#[test]
+fn manifests_of_one_path_on_two_branches_are_each_written_to_their_own() {
+    let (world, repository) = world("1.8.2");
+    let stage = |tag: &str| {
+        let text = manifests(tag, tag).replace("name: shop\n", "name: stage-shop\n");
+        text.replace("name: side\n", "name: stage-side\n")
+    };
+    let file = stage("1.8.2");
+    let file = [("prod/apps.yaml", Change::File(file.as_bytes()))];
+    repository.commit("stage", "Start", &file);
+    let both = ["//prod?ref=stage", "//prod?ref=main"];
+    let ran = run_on(&world, &repository, "run", &both);
+    for name in ["shop", "side", "stage-shop", "stage-side"] {
+        let decision = ran.decision(name);
+        assert_eq!(
+            decision,
+            ("updated", "newest"),
+            "{name}: {:#}\n{}",
+            ran.report,
+            ran.stderr
+        );
+    }
+    let main = repository.show("main", "prod/apps.yaml");
+    assert_eq!(main, manifests("1.9.0", "1.9.0"));
+    let text = repository.show("stage", "prod/apps.yaml");
+    assert_eq!(text, stage("1.9.0"));
 }
 
 #[test]
