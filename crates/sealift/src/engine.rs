@@ -347,7 +347,8 @@ impl Engine {
         self.spread = Some(rand::random());
     }
 
-    /// The Applications that use an image repository, as the cycles so far know them.
+    /// The Applications that use an image repository, as the cycles so far know them: whom a push to
+    /// it concerns. Webhooks are not taken yet; until then nothing but tests asks.
     pub fn users(&self, repository: &Canonical) -> BTreeSet<String> {
         let index = self.kept.index();
         let users = index.users(repository);

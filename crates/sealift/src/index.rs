@@ -90,7 +90,9 @@ impl Index {
         }
     }
 
-    /// The slots that hold an image of this repository, in O(log n) and their number.
+    /// The slots that hold an image of this repository, in O(log n) and their number. Cycles ask
+    /// what is beside what; this is for whoever tells of a push to one repository, a webhook, which
+    /// this version does not take yet.
     pub fn users(&self, repository: &Canonical) -> impl Iterator<Item = &Slot> {
         let repository: Arc<str> = repository.to_string().into();
         self.of(Arc::clone(&repository))

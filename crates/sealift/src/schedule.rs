@@ -23,6 +23,10 @@ pub struct Schedule {
     everything: bool,
     /// Applications with an interval of their own.
     own: BTreeMap<String, Own>,
+    /// The shortest interval of its own that an Application gets.
+    least: Duration,
+    /// Until then the intervals of Applications begin no cycle.
+    rest: Instant,
 }
 
 /// An Application with an interval of its own.
@@ -31,6 +35,8 @@ struct Own {
     interval: Duration,
     /// When the cycle began that looked at it last.
     looked: Instant,
+    /// The next whole cycle looks at it, due or not.
+    again: bool,
 }
 
 impl Own {
@@ -57,18 +63,25 @@ pub struct Paced {
     pub interval: Duration,
     /// Whether the cycle looked at it.
     pub looked: bool,
+    /// Whether what was found may pass: a failure, an answer that was not whole, a write whose end
+    /// nobody saw. A long interval is no reason to wait with these.
+    pub again: bool,
 }
 
 impl Schedule {
-    /// Everything is due.
+    /// Everything is due. `least`: the shortest interval of its own that an Application gets,
+    /// whatever it asks for.
     #[must_use]
-    pub fn new(interval: Duration) -> Self {
+    pub fn new(interval: Duration, least: Duration) -> Self {
+        let now = Instant::now();
         Self {
             interval,
-            due: Instant::now(),
+            due: now,
             began: None,
             everything: true,
             own: BTreeMap::new(),
+            least,
+            rest: now,
         }
     }
 
@@ -83,9 +96,14 @@ impl Schedule {
         }
         let edited = edited.unwrap_or_default();
         if now < self.due {
+            // Who is written to whose files may be about to change, and a cycle on a few would miss
+            // a contest. The one that comes leaves nobody out.
+            if self.everything {
+                return Next::Wait;
+            }
             let mut among = edited;
-            if !self.everything && (!among.is_empty() || self.due() <= now) {
-                among.extend(self.own_due(|due| due <= soon));
+            if !among.is_empty() || self.due() <= now {
+                among.extend(self.own_ids(|own| own.due().max(self.rest) <= soon));
             }
             return match among.is_empty() {
                 true => Next::Wait,
@@ -94,18 +112,23 @@ impl Schedule {
         }
         let everything = std::mem::take(&mut self.everything);
         (self.due, self.began) = (now + self.interval, Some(now));
-        let later = self.own_due(|due| due > soon && !everything);
+        let later = self.own_ids(|own| own.due() > soon && !own.again && !everything);
         Next::Whole(later.filter(|id| !edited.contains(id)).collect())
     }
 
-    /// A cycle that began at `start` has ended, and found these Applications with intervals of their
-    /// own. `among`: the Applications that it was on; `None`: all.
+    /// A cycle that began at `start` has ended at `end`, and found these Applications with intervals
+    /// of their own. `among`: the Applications that it was on; `None`: all.
     pub fn ended(
         &mut self,
-        start: Instant,
+        (start, end): (Instant, Instant),
         among: Option<&BTreeSet<String>>,
         paced: &BTreeMap<String, Paced>,
     ) {
+        if among.is_some() {
+            // An interval is set by whoever may annotate an Application, and cycles come one after
+            // another: one with a slow server gets at most half of the time.
+            self.rest = end + end.saturating_duration_since(start);
+        }
         match among {
             // Who is not among them has no such interval any more, or is gone.
             None => self.own.retain(|id, _| paced.contains_key(id)),
@@ -113,11 +136,12 @@ impl Schedule {
                 .own
                 .retain(|id, _| paced.contains_key(id) || !among.contains(id)),
         }
-        for (id, Paced { interval, looked }) in paced {
-            let known = self.own.get(id).filter(|_| !looked);
+        for (id, paced) in paced {
+            let known = self.own.get(id).filter(|_| !paced.looked);
             let own = Own {
-                interval: *interval,
+                interval: paced.interval.max(self.least),
                 looked: known.map_or(start, |known| known.looked),
+                again: paced.again || known.is_some_and(|known| known.again),
             };
             self.own.insert(id.clone(), own);
         }
@@ -140,11 +164,12 @@ impl Schedule {
     #[must_use]
     pub fn due(&self) -> Instant {
         let own = self.own.values().filter(|_| !self.everything);
-        own.map(Own::due).fold(self.due, Instant::min)
+        let own = own.map(|own| own.due().max(self.rest));
+        own.fold(self.due, Instant::min)
     }
 
-    fn own_due(&self, is: impl Fn(Instant) -> bool) -> impl Iterator<Item = String> {
-        let own = self.own.iter().filter(move |(_, own)| is(own.due()));
+    fn own_ids(&self, is: impl Fn(&Own) -> bool) -> impl Iterator<Item = String> {
+        let own = self.own.iter().filter(move |(_, own)| is(own));
         own.map(|(id, _)| id.clone())
     }
 }
@@ -181,7 +206,7 @@ mod tests {
 
     /// A schedule, and points in time after its start, in tenths of seconds.
     fn begun(interval: Duration) -> (Schedule, impl Fn(u64) -> Instant) {
-        let mut schedule = Schedule::new(interval);
+        let mut schedule = Schedule::new(interval, Duration::ZERO);
         let start = Instant::now();
         let after = move |tenths| start + Duration::from_millis(tenths * 100);
         assert_eq!(schedule.next(some(&[]), after(0)), Next::Whole(set(&[])));
@@ -192,7 +217,12 @@ mod tests {
         let one = |(id, secs, looked): &(&str, u64, bool)| {
             let interval = Duration::from_secs(*secs);
             let looked = *looked;
-            ((*id).to_owned(), Paced { interval, looked })
+            let paced = Paced {
+                interval,
+                looked,
+                again: false,
+            };
+            ((*id).to_owned(), paced)
         };
         all.iter().map(one).collect()
     }
@@ -212,7 +242,11 @@ mod tests {
     #[test]
     fn an_edit_whose_cycle_failed_is_looked_at_again_soon() {
         let (mut schedule, after) = begun(Duration::from_secs(3_600));
-        schedule.ended(after(0), None, &paced(&[("argocd/slow", 7_200, true)]));
+        schedule.ended(
+            (after(0), after(0)),
+            None,
+            &paced(&[("argocd/slow", 7_200, true)]),
+        );
         let edited = schedule.next(some(&["argocd/shop"]), after(200));
         assert!(matches!(edited, Next::Among(_)));
         schedule.failed(after(200));
@@ -225,7 +259,11 @@ mod tests {
     #[test]
     fn who_begins_to_lead_looks_at_everything_at_once() {
         let (mut schedule, after) = begun(INTERVAL);
-        schedule.ended(after(0), None, &paced(&[("argocd/slow", 7_200, true)]));
+        schedule.ended(
+            (after(0), after(0)),
+            None,
+            &paced(&[("argocd/slow", 7_200, true)]),
+        );
         schedule.at_once(after(20));
         assert_eq!(schedule.due(), after(20));
         let whole = schedule.next(some(&[]), after(20));
@@ -235,7 +273,11 @@ mod tests {
     #[test]
     fn what_concerns_everything_waits_for_its_turn_is_not_forgotten_and_leaves_nothing_out() {
         let (mut schedule, after) = begun(INTERVAL);
-        schedule.ended(after(0), None, &paced(&[("argocd/slow", 7_200, true)]));
+        schedule.ended(
+            (after(0), after(0)),
+            None,
+            &paced(&[("argocd/slow", 7_200, true)]),
+        );
         assert_eq!(schedule.next(None, after(20)), Next::Wait);
         assert_eq!(schedule.next(some(&[]), after(40)), Next::Wait);
         let whole = schedule.next(some(&[]), after(100));
@@ -247,10 +289,29 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_while_everything_is_to_be_looked_at_waits_for_that() {
+        let (mut schedule, after) = begun(INTERVAL);
+        schedule.ended(
+            (after(0), after(0)),
+            None,
+            &paced(&[("argocd/slow", 7_200, true)]),
+        );
+        assert_eq!(schedule.next(None, after(20)), Next::Wait);
+        assert_eq!(schedule.next(some(&["b"]), after(30)), Next::Wait);
+        let whole = schedule.next(some(&[]), after(100));
+        assert_eq!(whole, Next::Whole(set(&[])), "nothing is left out");
+        // Nor does one look at a few behind a whole cycle that knows nothing of anybody's files.
+        schedule.failed(after(100));
+        assert_eq!(schedule.next(some(&["b"]), after(110)), Next::Wait);
+        let whole = schedule.next(some(&[]), after(200));
+        assert_eq!(whole, Next::Whole(set(&[])), "nothing is left out");
+    }
+
+    #[test]
     fn a_shorter_interval_has_cycles_of_its_own_counted_from_their_starts() {
         let (mut schedule, after) = begun(INTERVAL);
         schedule.ended(
-            after(0),
+            (after(0), after(0)),
             None,
             &paced(&[("a/x", 30, true), ("a/y", 50, true)]),
         );
@@ -259,7 +320,7 @@ mod tests {
         let among = schedule.next(some(&[]), after(305));
         assert_eq!(among, Next::Among(set(&["a/x"])));
         schedule.ended(
-            after(305),
+            (after(305), after(305)),
             Some(&set(&["a/x"])),
             &paced(&[("a/x", 30, true)]),
         );
@@ -272,7 +333,7 @@ mod tests {
     fn what_is_due_at_nearly_the_same_time_is_looked_at_together() {
         let (mut schedule, after) = begun(INTERVAL);
         let all = [("a/x", 30, true), ("a/y", 31, true), ("a/z", 32, true)];
-        schedule.ended(after(0), None, &paced(&all));
+        schedule.ended((after(0), after(0)), None, &paced(&all));
         let among = schedule.next(some(&[]), after(300));
         assert_eq!(among, Next::Among(set(&["a/x", "a/y"])));
     }
@@ -281,21 +342,21 @@ mod tests {
     fn a_longer_interval_is_left_out_of_whole_cycles_until_it_is_due() {
         let (mut schedule, after) = begun(INTERVAL);
         schedule.ended(
-            after(0),
+            (after(0), after(0)),
             None,
             &paced(&[("a/x", 240, true), ("a/y", 300, true)]),
         );
         let whole = schedule.next(some(&[]), after(1200));
         assert_eq!(whole, Next::Whole(set(&["a/x", "a/y"])));
         schedule.ended(
-            after(1200),
+            (after(1200), after(1200)),
             None,
             &paced(&[("a/x", 240, false), ("a/y", 300, false)]),
         );
         let whole = schedule.next(some(&[]), after(2400));
         assert_eq!(whole, Next::Whole(set(&["a/y"])));
         schedule.ended(
-            after(2400),
+            (after(2400), after(2400)),
             None,
             &paced(&[("a/x", 240, true), ("a/y", 300, false)]),
         );
@@ -310,23 +371,79 @@ mod tests {
     #[test]
     fn an_edit_takes_an_application_into_the_whole_cycle_that_would_leave_it_out() {
         let (mut schedule, after) = begun(INTERVAL);
-        schedule.ended(after(0), None, &paced(&[("a/x", 7_200, true)]));
+        schedule.ended((after(0), after(0)), None, &paced(&[("a/x", 7_200, true)]));
         let whole = schedule.next(some(&["a/x"]), after(1200));
         assert_eq!(whole, Next::Whole(set(&[])));
+    }
+
+    #[test]
+    fn what_failed_is_looked_at_by_the_next_whole_cycle_and_no_sooner() {
+        let (mut schedule, after) = begun(INTERVAL);
+        let mut all = paced(&[("a/x", 7_200, true), ("a/y", 7_200, true)]);
+        all.get_mut("a/x").unwrap().again = true;
+        schedule.ended((after(0), after(1)), None, &all);
+        assert_eq!(schedule.due(), after(1200), "no loop");
+        let whole = schedule.next(some(&[]), after(1200));
+        assert_eq!(whole, Next::Whole(set(&["a/y"])));
+        // A cycle that did not look at it knows nothing better.
+        let not_looked = paced(&[("a/x", 7_200, false), ("a/y", 7_200, false)]);
+        schedule.ended((after(1200), after(1201)), None, &not_looked);
+        let whole = schedule.next(some(&[]), after(2400));
+        assert_eq!(whole, Next::Whole(set(&["a/y"])));
+        let looked = paced(&[("a/x", 7_200, true), ("a/y", 7_200, false)]);
+        schedule.ended((after(2400), after(2401)), None, &looked);
+        let whole = schedule.next(some(&[]), after(3600));
+        assert_eq!(whole, Next::Whole(set(&["a/x", "a/y"])));
+    }
+
+    #[test]
+    fn no_application_is_looked_at_more_often_than_the_operator_lets_it() {
+        let mut schedule = Schedule::new(INTERVAL, Duration::from_secs(60));
+        let start = Instant::now();
+        let after = |secs| start + Duration::from_secs(secs);
+        assert_eq!(schedule.next(some(&[]), after(0)), Next::Whole(set(&[])));
+        let all = paced(&[("a/x", 10, true), ("a/y", 90, true)]);
+        schedule.ended((after(0), after(0)), None, &all);
+        assert_eq!(schedule.due(), after(60));
+        assert_eq!(schedule.next(some(&[]), after(59)), Next::Wait);
+        let among = schedule.next(some(&[]), after(60));
+        assert_eq!(among, Next::Among(set(&["a/x"])));
+    }
+
+    #[test]
+    fn intervals_of_applications_take_half_of_the_time_however_slow_their_servers_are() {
+        let (mut schedule, after) = begun(Duration::from_secs(3_600));
+        let all = paced(&[("a/hangs", 10, true), ("b/fast", 10, true)]);
+        schedule.ended((after(0), after(1)), None, &all);
+        assert_eq!(schedule.due(), after(100));
+        let both = Next::Among(set(&["a/hangs", "b/fast"]));
+        assert_eq!(schedule.next(some(&[]), after(100)), both);
+        // Ninety seconds.
+        let named = set(&["a/hangs", "b/fast"]);
+        schedule.ended((after(100), after(1000)), Some(&named), &all);
+        assert_eq!(schedule.due(), after(1900));
+        assert_eq!(schedule.next(some(&[]), after(1899)), Next::Wait);
+        assert_eq!(schedule.next(some(&[]), after(1900)), both);
+        schedule.ended((after(1900), after(1901)), Some(&named), &all);
+        assert_eq!(schedule.due(), after(2000), "once it is fast again");
+        // An edit is no interval.
+        schedule.ended((after(2000), after(2900)), Some(&named), &all);
+        let edited = schedule.next(some(&["c/edited"]), after(2901));
+        assert_eq!(edited, Next::Among(set(&["c/edited"])));
     }
 
     #[test]
     fn an_interval_that_is_gone_asks_for_nothing() {
         let (mut schedule, after) = begun(INTERVAL);
         schedule.ended(
-            after(0),
+            (after(0), after(0)),
             None,
             &paced(&[("a/x", 30, true), ("a/y", 30, true)]),
         );
-        schedule.ended(after(50), Some(&set(&["a/x"])), &paced(&[]));
+        schedule.ended((after(50), after(50)), Some(&set(&["a/x"])), &paced(&[]));
         let among = schedule.next(some(&[]), after(300));
         assert_eq!(among, Next::Among(set(&["a/y"])));
-        schedule.ended(after(300), None, &paced(&[]));
+        schedule.ended((after(300), after(300)), None, &paced(&[]));
         assert_eq!(schedule.due(), after(1200));
     }
 

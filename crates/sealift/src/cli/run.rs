@@ -43,6 +43,11 @@ pub struct RunArguments {
     /// when something was edited [env: IMAGE_UPDATER_INTERVAL=] [default: 2m0s]
     #[arg(long, value_parser = go_duration, conflicts_with = "once", value_name = "DURATION")]
     interval: Option<Duration>,
+    /// The shortest interval of its own (`sealift.dev/interval`) that an Application gets; a shorter
+    /// one counts as this
+    #[arg(long, value_parser = go_duration, conflicts_with = "once", value_name = "DURATION",
+          default_value = "10s")]
+    min_interval: Duration,
     /// Decide and record, and write nothing to Git
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", value_parser = go_bool, action = clap::ArgAction::Set,
@@ -203,7 +208,8 @@ async fn forever(
         engine.metrics.set_ready();
     }
     engine.spread_out();
-    let mut schedule = Schedule::new(arguments.paced(edits.is_some()));
+    let interval = arguments.paced(edits.is_some());
+    let mut schedule = Schedule::new(interval, arguments.min_interval);
     while !*asked.borrow() {
         if let Some(leader) = leader.as_ref().filter(|leader| !leader.leads()) {
             // Whoever waits for its turn is as ready as it can be.
@@ -256,7 +262,7 @@ async fn cycle(
     match engine.cycle_on(Scope { among, not_due }).await {
         Ok(report) => {
             log_cycle(&report);
-            schedule.ended(start, among, &report.paced);
+            schedule.ended((start, Instant::now()), among, &report.paced);
         }
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the cycle failed");

@@ -37,8 +37,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use sealift_core::event::{
-    Body, Cause, Decision, Intent, IntentId, Notice, OpenIntentPlace, PushResult, open,
+    Body, Cause, Considered, Decision, Intent, IntentId, Notice, OpenIntentPlace, PushResult, open,
 };
+use sealift_core::image_updater::status;
 use sealift_core::reason::Reason;
 use sealift_core::template::Template;
 use sealift_git::{GitError, Repositories, Signer};
@@ -318,12 +319,19 @@ fn finish(
             metrics.considered(&considered);
         }
         report.note_image(item, &considered, context.kept);
+        if is_passing(&considered) {
+            report.look_again(&considered.application);
+        }
         if !item.is_recorded() {
             context.record(&Body::Considered(Box::new(considered)))?;
         }
     }
     // In place: there are thousands.
     report.considered = items.into_iter().map(Entry::of).collect();
+    for open in context.unsettled().iter() {
+        let of_it = open.intent.applications.iter();
+        of_it.for_each(|id| report.look_again(id));
+    }
     let now = context.now();
     report
         .image_updaters
@@ -344,6 +352,13 @@ fn finish(
     report.pushes = pushes;
     report.count();
     Ok(())
+}
+
+/// Whether an image failed, or what was learnt about it was not whole.
+fn is_passing(considered: &Considered) -> bool {
+    let first = considered.reasons.first();
+    let first = first.and_then(|cause| cause.reason.known());
+    considered.decision == Decision::Failed || status::is_incomplete(considered.decision, first)
 }
 
 fn elapsed_ms(since: Instant) -> u64 {

@@ -209,11 +209,11 @@ pub(super) fn leave_out(
         later.retain(|id| !beside.contains(id));
     }
     let mut outcomes = context.kept.outcomes();
-    if context.among.is_none() {
-        let own = followed.iter().filter(|one| one.interval.is_some());
-        let own: BTreeSet<String> = own.map(|one| one.id.to_string()).collect();
-        outcomes.retain(|id, _| own.contains(id));
-    }
+    let own = followed.iter().filter(|one| one.interval.is_some());
+    let own: BTreeSet<String> = own.map(|one| one.id.to_string()).collect();
+    // With `--interval 0` no whole cycle comes that would clear away what is gone.
+    let elsewhere = |id: &String| context.among.is_some_and(|named| !named.contains(id));
+    outcomes.retain(|id, _| own.contains(id) || elsewhere(id));
     followed.retain(|application| {
         let Some(interval) = application.interval else {
             return true;
@@ -227,7 +227,12 @@ pub(super) fn leave_out(
             let last = outcomes.get(&id).map_or(&[][..], Vec::as_slice);
             report.carry(updater, application, last);
         }
-        report.paced.insert(id, Paced { interval, looked });
+        let paced = Paced {
+            interval,
+            looked,
+            again: false,
+        };
+        report.paced.insert(id, paced);
         looked
     });
 }

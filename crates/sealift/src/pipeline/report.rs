@@ -235,6 +235,13 @@ impl Report {
         }
     }
 
+    /// What is known of an Application may pass: its interval is no reason to wait with it.
+    pub(super) fn look_again(&mut self, application: &str) {
+        if let Some(paced) = self.paced.get_mut(application) {
+            paced.again = true;
+        }
+    }
+
     /// Counts an Application that is not due, with what was decided about it last.
     pub(super) fn carry(
         &mut self,

@@ -6,6 +6,7 @@ use std::path::Path;
 use sealift_testkit::git::BareRepository;
 use sealift_testkit::registry::image::{ImageSpec, image};
 use sealift_testkit::registry::scripted::{Fault, ScriptedRegistry};
+use serde_json::json;
 
 use crate::cluster_lease::{Replica, wait};
 use crate::cluster_world::ClusterWorld;
@@ -113,6 +114,106 @@ fn an_interval_of_an_applications_own_is_kept_between_whole_cycles() {
     assert!(cycles(&state)[1..].iter().all(|&count| count == 1));
 }
 
+/// A registry that lists nothing until it behaves.
+async fn throttled(cluster: &ClusterWorld) -> ScriptedRegistry {
+    let throttled = ScriptedRegistry::start().await;
+    for tag in ["1.9.0", "1.9.1"] {
+        let spec = ImageSpec::created("2026-01-01T00:00:00Z".to_owned());
+        throttled.put("acme/side", tag, &image(&spec.annotated("tag", tag)));
+    }
+    let slow_down = Fault::Answer(429, Vec::new(), Vec::new());
+    throttled.always("/v2/acme/side/tags/list", slow_down);
+    let conf = cluster.world.path("registries.conf");
+    let mut text = std::fs::read_to_string(&conf).unwrap();
+    text.push_str("- name: throttled\n  prefix: throttled.test\n  api_url: ");
+    text.push_str(&format!("{}\n", throttled.url()));
+    std::fs::write(&conf, text).unwrap();
+    throttled
+}
+
+const DAILY: [(&str, &str); 2] = [
+    ("write-back-target", "helmvalues:values.yaml"),
+    ("sealift.dev/interval", "24h"),
+];
+
+#[test]
+fn what_failed_is_looked_at_again_at_the_heartbeat_however_long_its_interval_is() {
+    let Some(cluster) = cluster() else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let throttled = runtime.block_on(throttled(&cluster));
+    let text = values("throttled.test/acme/side", "1.9.0");
+    let files = [("daily/values.yaml", &*text)];
+    let gitops = cluster.world.repository("gitops", &files);
+    let (image, running) = (
+        "throttled.test/acme/side:1.x",
+        ["throttled.test/acme/side:1.9.0"],
+    );
+    let mut daily = App::helm("daily", image, &running, &gitops);
+    daily.annotations = &DAILY;
+    cluster.app(&daily);
+    let replica = Replica::with_interval(&cluster, "only", "1s");
+    let state = cluster.world.path("only");
+    wait("the first cycle", || !cycles(&state).is_empty());
+    throttled.behave();
+    wait("the update", || gitops.subjects("main").len() == 2);
+    let text = gitops.show("main", "daily/values.yaml");
+    assert_eq!(text, values("throttled.test/acme/side", "1.9.1"));
+    // Then its interval counts again.
+    let so_far = cycles(&state).len();
+    wait("some more cycles", || cycles(&state).len() > so_far + 3);
+    replica.terminate();
+    let all = events(&state, &[]);
+    let done = |event: &&serde_json::Value| event["decision"] == "updated";
+    let updated = all.iter().position(|event| done(&event)).unwrap();
+    let looked = |event: &&serde_json::Value| event["kind"] == "considered";
+    assert_eq!(all[updated + 1..].iter().filter(looked).count(), 0);
+}
+
+#[test]
+fn an_edit_of_what_governs_or_selects_waits_for_no_interval() {
+    let Some(cluster) = cluster() else { return };
+    let repository = repository(&cluster, "gitops", &["shop"]);
+    let policy = |registry: &str| {
+        json!({
+            "apiVersion": "sealift.dev/v1alpha1", "kind": "PromotionPolicy",
+            "metadata": { "name": "all" },
+            "spec": { "allowedRegistries": [registry],
+                      "unsafeNoSignatures": { "reason": "a test of paces" } },
+        })
+    };
+    let updater = |tags: &str| {
+        json!({
+            "apiVersion": "argocd-image-updater.argoproj.io/v1alpha1", "kind": "ImageUpdater",
+            "metadata": { "name": "all", "annotations": { "sealift.dev/interval": "24h" } },
+            "spec": { "applicationRefs": [{ "namePattern": "shop",
+                "writeBackConfig": { "method": "git",
+                    "gitConfig": { "writeBackTarget": "helmvalues:values.yaml" } },
+                "images": [{ "alias": "web", "imageName": format!("{IMAGE}:{tags}") }] }] },
+        })
+    };
+    cluster.apply(policy("other.test"));
+    cluster.apply(updater("2.x"));
+    let mut shop = App::helm("shop", FIRST[0], &RUNNING, &repository);
+    shop.annotations = &[];
+    cluster.app(&shop);
+    let replica = Replica::with_interval(&cluster, "only", "1h");
+    let state = cluster.world.path("only");
+    wait("the first cycle", || cycles(&state) == [1]);
+    assert_eq!(repository.subjects("main").len(), 1);
+    cluster.apply(policy("registry.test"));
+    wait("the update", || repository.subjects("main").len() == 2);
+    let text = repository.show("main", "shop/values.yaml");
+    assert_eq!(text, values(IMAGE, "2.0.0"));
+    cluster
+        .world
+        .images("acme/shop", &["1.8.2", "1.9.0", "2.0.0", "3.0.0"]);
+    cluster.apply(updater("3.x"));
+    wait("the next one", || repository.subjects("main").len() == 3);
+    let text = repository.show("main", "shop/values.yaml");
+    assert_eq!(text, values(IMAGE, "3.0.0"));
+    replica.terminate();
+}
+
 /// Values with a second image, which the chart takes from keys of its own.
 fn two(shop: &str, side: &str) -> String {
     let side_image = "throttled.test/acme/side";
@@ -132,19 +233,7 @@ const BESIDE: [(&str, &str); 3] = [
 fn an_edit_is_acted_on_with_what_shares_its_file_and_a_throttled_registry_stops_nobody_else() {
     let Some(cluster) = cluster() else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let throttled = runtime.block_on(ScriptedRegistry::start());
-    for tag in ["1.9.0", "1.9.1"] {
-        let spec = ImageSpec::created("2026-01-01T00:00:00Z".to_owned());
-        throttled.put("acme/side", tag, &image(&spec.annotated("tag", tag)));
-    }
-    let slow_down = Fault::Answer(429, Vec::new(), Vec::new());
-    throttled.always("/v2/acme/side/tags/list", slow_down);
-    let conf = cluster.world.path("registries.conf");
-    let mut text = std::fs::read_to_string(&conf).unwrap();
-    text.push_str("- name: throttled\n  prefix: throttled.test\n  api_url: ");
-    text.push_str(&format!("{}\n", throttled.url()));
-    std::fs::write(&conf, text).unwrap();
-
+    let throttled = runtime.block_on(throttled(&cluster));
     let both = two("1.9.0", "1.9.0");
     let near = values(IMAGE, "1.9.0");
     let files = [("shop/values.yaml", &*both), ("near/values.yaml", &*near)];

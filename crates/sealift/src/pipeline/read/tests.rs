@@ -266,6 +266,28 @@ async fn an_edit_among_five_thousand_applications_parses_it_and_what_shares_its_
     assert_eq!(around.kept.index().len(), 4_999);
 }
 
+/// Why nobody is looked at alone while a whole cycle is to come (`schedule`): an edit of an
+/// ImageUpdater moves Applications to other files, and none of them is named.
+#[tokio::test]
+async fn a_neighbour_that_came_unnamed_is_known_from_the_next_whole_cycle_on() {
+    let (around, objects) = (Around::new(), Arc::new(Watched::default()));
+    let elsewhere = [(
+        "argocd-image-updater.argoproj.io/write-back-target",
+        "helmvalues:/elsewhere.yaml",
+    )];
+    let git = "https://git.example/r";
+    objects.put("a", "nginx", git, &elsewhere);
+    objects.put("b", "nginx", git, &[]);
+    around.read(&objects, None, None).await;
+    objects.put("a", "nginx", git, &[]);
+    let edited = set(&["argocd/b"]);
+    let (looked, _) = around.read(&objects, Some(&edited), None).await;
+    assert_eq!(looked, ["argocd/b"]);
+    around.read(&objects, None, None).await;
+    let (looked, _) = around.read(&objects, Some(&edited), None).await;
+    assert_eq!(looked, ["argocd/a", "argocd/b"]);
+}
+
 #[tokio::test]
 async fn what_is_not_due_is_counted_and_not_looked_at_unless_it_shares_a_file_with_what_is() {
     let (around, objects) = (Around::new(), Arc::new(Watched::default()));
@@ -360,4 +382,29 @@ async fn the_last_answers_about_what_is_not_due_stand_in_the_status_and_are_no_n
     // Looked at again: the answer before counts no more.
     let (_, report) = around.read(&objects, None, None).await;
     assert_eq!(status(&report).images_managed, 0);
+}
+
+/// With `--interval 0` there is a whole cycle at the start and no other.
+#[tokio::test]
+async fn what_was_decided_about_what_is_gone_is_not_kept() {
+    let (around, objects) = (Around::new(), Arc::new(Watched::default()));
+    let hourly = [("sealift.dev/interval", "1h")];
+    for name in ["a", "b"] {
+        objects.put(
+            name,
+            "nginx",
+            &format!("https://git.example/{name}"),
+            &hourly,
+        );
+    }
+    around.read(&objects, None, None).await;
+    let ids = ["argocd/a", "argocd/b"];
+    for id in ids {
+        let mut outcomes = around.kept.outcomes();
+        outcomes.insert(id.to_owned(), Vec::new());
+    }
+    objects.applications.lock().unwrap().remove("argocd/a");
+    around.read(&objects, Some(&set(&["argocd/a"])), None).await;
+    let kept: Vec<String> = around.kept.outcomes().keys().cloned().collect();
+    assert_eq!(kept, ["argocd/b"], "and what was not asked after");
 }
