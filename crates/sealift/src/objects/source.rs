@@ -11,6 +11,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use sealift_core::application::ManifestFile;
 use sealift_core::limits::GIT_LIST_FILES_MAX;
+use sealift_core::path::RepoPath;
+use sealift_core::secret::masked_url;
 use sealift_git::{FileState, GitUrl, Repositories, Revision};
 use tokio::sync::OnceCell;
 
@@ -142,7 +144,7 @@ impl ObjectSource {
                     (url, folder, reference.as_deref()),
                 )
                 .await
-                .with_context(|| format!("`-f {}`", sealift_core::secret::masked_url(url)))?;
+                .with_context(|| format!("`-f {}`", masked_url(url)))?;
             }
         }
         Ok(Arc::new(reader.finish()))
@@ -197,7 +199,7 @@ impl ObjectSource {
         let head = repository.fetch_revision(revision.as_ref()).await?;
         let folder_path = match folder {
             "" => None,
-            folder => Some(sealift_core::path::RepoPath::join("", folder)?),
+            folder => Some(RepoPath::join("", folder)?),
         };
         let mut paths: BTreeSet<_> = repository
             .list_files(head, folder_path.as_ref())
@@ -219,9 +221,7 @@ impl ObjectSource {
             paths.insert(file);
         }
         for (path, state) in repository.read(head, &paths).await? {
-            // Another branch holds another file of the same path.
-            let at = reference.map(|name| format!("?ref={name}"));
-            let name = format!("{url}//{path}{}", at.unwrap_or_default());
+            let name = git_file_name(written, reference, &path);
             match state {
                 FileState::File { bytes, .. } => {
                     let file = ManifestFile {
@@ -252,6 +252,13 @@ impl ObjectSource {
     }
 }
 
+/// What a file in Git is called in messages and records. Another branch holds another file of the
+/// same path, and a password in the URL is nobody's to read.
+fn git_file_name(url: &str, reference: Option<&str>, path: &RepoPath) -> String {
+    let at = reference.map(|name| format!("?ref={name}"));
+    format!("{}//{path}{}", masked_url(url), at.unwrap_or_default())
+}
+
 impl Server {
     /// Finds the API server and our own namespace.
     fn find(options: &SourceOptions) -> anyhow::Result<(Self, String)> {
@@ -277,5 +284,21 @@ impl Server {
             anyhow::Ok(Arc::new(cluster))
         };
         self.cluster.get_or_try_init(connect).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_git_is_named_with_its_ref_and_without_a_password() {
+        let path = RepoPath::join("", "apps/a.yaml").unwrap();
+        let name = |url, reference| git_file_name(url, reference, &path);
+        let secret = "https://bot:hunter2@h.example/o/r";
+        let shown = name(secret, Some("main"));
+        assert_eq!(shown, "https://h.example/o/r//apps/a.yaml?ref=main");
+        let shown = name("git@h.example:o/r", None);
+        assert_eq!(shown, "git@h.example:o/r//apps/a.yaml");
     }
 }
