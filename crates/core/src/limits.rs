@@ -334,6 +334,25 @@ pub const INTENT_WRITE_SECS_MAX: u64 = 30;
 /// Age of an open intent, in seconds, above which it is given up where no Application names its
 /// place: an Application may be away for a while.
 pub const INTENT_ORPHAN_SECS_MAX: u64 = 3_600;
+/// Age of an open intent, in seconds, above which it is given up whatever the reason that nothing
+/// could be found out: a day, as a repository may be away over a night.
+pub const INTENT_OPEN_SECS_MAX: u64 = 86_400;
+/// Age of another process's intent, in seconds, up to which its push may still be under way:
+/// [`GIT_DEADLINE_SECS`], and half a minute for clocks that differ.
+pub const INTENT_UNDER_WAY_SECS_MAX: u64 = GIT_DEADLINE_SECS + 30;
+/// Open intents that stay after a cycle looked at them, in intents: half of what the lease has room
+/// for, so that no repository that does not answer takes the others' room.
+pub const INTENTS_UNSETTLED_MAX: usize = INTENTS_KEPT_MAX / 2;
+/// Bytes of those, likewise.
+pub const INTENTS_UNSETTLED_BYTES_MAX: usize = INTENTS_KEPT_BYTES_MAX / 2;
+/// Open intents of one repository beside which another push is begun, in intents. One push at a
+/// time goes to a repository; more are branches whose ends were not seen.
+pub const INTENTS_A_REPOSITORY_MAX: usize = 4;
+/// Intents that ended and are remembered, in intents: a write of the lease that was given up may
+/// arrive later. Ten times what one write can hold, five minutes of pushes at full speed.
+pub const INTENTS_ENDED_MAX: usize = 10 * INTENTS_KEPT_MAX;
+/// Seconds that a cycle looks for what became of open intents, all together: one fetch that hangs.
+pub const SETTLE_SECS_MAX: u64 = GIT_DEADLINE_SECS + 10;
 /// Tries of one change of an Application, in patches: each begins anew at what stands there then.
 pub const PATCH_TRIES_MAX: u32 = 5;
 /// Tries to write one status, in patches: each begins anew at the object as it is then.

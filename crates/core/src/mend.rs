@@ -154,6 +154,8 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::IntentNotKept => {
             "check the API server, and that `get` and `update` on the lease are allowed"
         }
+        R::IntentOpen => "see why its place cannot be looked at: a notice names each open intent",
+        R::IntentNotCompared => "compare Git with the Application",
         R::IntentOrphaned => "nothing, where the Application was meant to go",
         R::IntentsTakenOver => "nothing; what became of those pushes is recorded",
         R::IntentsUnreadable => {

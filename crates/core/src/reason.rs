@@ -180,6 +180,8 @@ reasons! {
     IntentsTakenOver "intents-taken-over" "The lease holds pushes of another process whose end it may not have seen; what became of them is found out and recorded.",
     IntentsUnreadable "intents-unreadable" "The open intents on the lease cannot be read; they are put aside, and what became of those pushes is not recorded.",
     IntentOrphaned "intent-orphaned" "No Application names the place of an open intent, so what became of it cannot be found out.",
+    IntentOpen "intent-open" "What became of an earlier push to this place is not known yet, so nothing was sent there.",
+    IntentNotCompared "intent-not-compared" "Nothing that an open intent would have written can be compared, so what became of it cannot be found out.",
     ApplicationMoved "application-moved" "The Application kept changing; the bounded retries are used up, and nothing was written over anybody's change.",
     ApplicationGone "application-gone" "The Application, or the source of it that would be written, is no longer there.",
     ApiServerUnreachable "api-server-unreachable" "The API server could not be reached.",

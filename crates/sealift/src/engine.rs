@@ -334,6 +334,12 @@ impl Engine {
         Ok(Some(Standing::Elected(candidacy)))
     }
 
+    /// The open intents on the lease.
+    #[must_use]
+    pub fn intents(&self) -> Option<OpenIntents> {
+        self.intents.clone()
+    }
+
     /// Runs one cycle on objects that are read anew.
     ///
     /// # Errors

@@ -9,7 +9,7 @@
 //! Kubernetes, "Annotations": all of an object together hold at most 262,144 bytes
 //! (`TotalAnnotationSizeLimitB` of `k8s.io/apimachinery`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ use serde_json::Value;
 use super::{ChainId, Intent, IntentId};
 use crate::digest::Digest;
 use crate::limits::{
-    INTENT_KEPT_BYTES_MAX, INTENTS_KEPT_BYTES_MAX, INTENTS_KEPT_MAX, INTENTS_UNREADABLE_BYTES_MAX,
+    INTENT_KEPT_BYTES_MAX, INTENTS_ENDED_MAX, INTENTS_KEPT_BYTES_MAX, INTENTS_KEPT_MAX,
+    INTENTS_UNREADABLE_BYTES_MAX,
 };
 
 /// The annotation that holds open intents.
@@ -90,7 +91,10 @@ pub struct Texts {
 pub struct Ledger {
     held: BTreeMap<IntentId, Entry>,
     added: BTreeMap<IntentId, Entry>,
-    ended: BTreeSet<IntentId>,
+    /// What was let go of, each with its place in the order of ends. Also what the lease does not
+    /// hold: a write that was given up may reach it later, and must bring nothing back.
+    ended: BTreeMap<IntentId, u64>,
+    ends: u64,
     unreadable: Option<Unreadable>,
     /// The API server takes no text that is put aside.
     puts_nothing_aside: bool,
@@ -157,7 +161,6 @@ impl Ledger {
         let (held, problem) = text.map_or_else(Default::default, parse);
         self.held = held;
         self.added.retain(|id, _| !self.held.contains_key(id));
-        self.ended.retain(|id| self.held.contains_key(id));
         self.unreadable = None;
         let Some((text, problem)) = text.zip(problem) else {
             return;
@@ -202,7 +205,13 @@ impl Ledger {
     pub fn end(&mut self, intent: IntentId) {
         self.added.remove(&intent);
         // Also where it is not known to be held: a write may be under way.
-        self.ended.insert(intent);
+        self.ended.insert(intent, self.ends);
+        self.ends += 1;
+        if self.ended.len() > INTENTS_ENDED_MAX {
+            let gone = self.ended.iter().filter(|(id, _)| !self.holds(**id));
+            let oldest = gone.min_by_key(|(_, end)| **end).map(|(id, _)| *id);
+            oldest.and_then(|id| self.ended.remove(&id));
+        }
     }
 
     /// Lets go of what was never written: another one leads.
@@ -220,6 +229,11 @@ impl Ledger {
         }
     }
 
+    /// The API server took what was written: what was refused before may fit by now.
+    pub const fn taken(&mut self) {
+        self.puts_nothing_aside = false;
+    }
+
     /// Whether the lease holds an intent.
     #[must_use]
     pub fn holds(&self, intent: IntentId) -> bool {
@@ -229,7 +243,7 @@ impl Ledger {
     /// What is to be written.
     #[must_use]
     pub fn pending(&self) -> Pending {
-        let mut ended = self.ended.iter();
+        let mut ended = self.ended.keys();
         if !self.added.is_empty() {
             Pending::Adds
         } else if self.unreadable.is_some() || ended.any(|id| self.holds(*id)) {
@@ -261,7 +275,7 @@ impl Ledger {
     /// The intents that the lease holds and whose outcome is not known.
     pub fn open(&self) -> impl Iterator<Item = &Kept> {
         let held = self.held.iter();
-        held.filter(|(id, _)| !self.ended.contains(id))
+        held.filter(|(id, _)| !self.ended.contains_key(id))
             .map(|(_, entry)| &entry.kept)
     }
 
@@ -272,7 +286,7 @@ impl Ledger {
 
     fn open_entries(&self) -> impl Iterator<Item = &Entry> {
         let all = self.held.iter().chain(&self.added);
-        all.filter(|(id, _)| !self.ended.contains(id))
+        all.filter(|(id, _)| !self.ended.contains_key(id))
             .map(|(_, entry)| entry)
     }
 }

@@ -196,6 +196,14 @@ async fn forever(
     });
     let standing = stand(&mut engine, arguments).await?;
     let leader = standing.as_ref().and_then(Standing::leader);
+    if let Some(intents) = engine.intents() {
+        let mut asked = asked.clone();
+        tokio::spawn(async move {
+            if asked.wait_for(|stop| *stop).await.is_ok() {
+                intents.stop();
+            }
+        });
+    }
     let cluster = engine.connect().await?;
     if let Some(address) = apart {
         let api = cluster.as_ref().map(|cluster| cluster.client().clone());
@@ -237,12 +245,16 @@ async fn forever(
             _ = asked.wait_for(|stop| *stop) => {}
         }
     }
-    engine.close()?;
+    // Nothing is written from here on. A record that does not end in order keeps nobody from the
+    // lease.
+    let closed = engine.close();
     if let Some(standing) = standing {
         standing.end().await;
     }
     signals.abort();
-    servers.ended().await?;
+    let ended = servers.ended().await;
+    closed?;
+    ended?;
     Ok(Exit::Done)
 }
 

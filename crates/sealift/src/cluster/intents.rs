@@ -46,6 +46,10 @@ struct State {
     writable: bool,
     /// Whether it is another's.
     lost: bool,
+    /// Whether it was so since that was last asked.
+    was_lost: bool,
+    /// Whether this process is to end: nothing waits for room any more.
+    stopping: bool,
     /// Why the API server took no write, or cannot be asked, since it last did.
     failure: Option<Failure>,
 }
@@ -66,6 +70,9 @@ pub enum NotKept {
     /// It does not fit.
     #[error("{0}; nothing was sent")]
     NotTaken(NotTaken),
+    /// The process is to end.
+    #[error("this process ends; nothing was sent")]
+    Stopping,
     /// The API server did not confirm it.
     #[error("the lease was not written: {0}; nothing was sent")]
     NotWritten(String),
@@ -119,6 +126,7 @@ impl OpenIntents {
                 state.may_write()?;
                 match state.ledger.add(kept.clone()) {
                     Ok(()) => break,
+                    Err(NotTaken::Full) if state.stopping => return Err(NotKept::Stopping),
                     Err(full @ NotTaken::Full) => full,
                     Err(never) => return Err(NotKept::NotTaken(never)),
                 }
@@ -173,6 +181,18 @@ impl OpenIntents {
         self.state().ledger.take_problems()
     }
 
+    /// Whether another may have led since this was last asked.
+    #[must_use]
+    pub fn lead_was_lost(&self) -> bool {
+        std::mem::take(&mut self.state().was_lost)
+    }
+
+    /// Ends all waiting for room: this process is to end, and is not given the time.
+    pub fn stop(&self) {
+        self.state().stopping = true;
+        self.tell();
+    }
+
     /// Waits until the lease was read, or cannot be for now.
     pub async fn known(&self) {
         let mut news = self.0.news.subscribe();
@@ -189,12 +209,19 @@ impl OpenIntents {
         state.failure = None;
     }
 
+    /// The same after a write that the API server took.
+    pub(super) fn confirmed(&self, object: &LeaseObject) {
+        self.state().ledger.taken();
+        self.read(Some(object));
+    }
+
     /// Says whether the lease may be written by us now, after it was read or written.
     pub(super) fn publish(&self, writable: bool) {
         {
             let mut state = self.state();
             state.writable = writable;
             state.lost = !writable;
+            state.was_lost |= !writable;
             if !writable {
                 state.ledger.forget_added();
             }
@@ -204,16 +231,16 @@ impl OpenIntents {
 
     /// Says why the lease was not read or written.
     pub(super) fn failed(&self, error: &Error) {
-        let refused = match error {
-            // Somebody else was faster, or asks for patience, which asking again may change.
-            Error::Api(status) => {
-                (400..500).contains(&status.code) && ![404, 409, 429].contains(&status.code)
-            }
-            _ => false,
+        let code = match error {
+            Error::Api(status) => status.code,
+            _ => 0,
         };
+        // Somebody else was faster, or asks for patience, which asking again may change.
+        let refused = (400..500).contains(&code) && ![404, 409, 429].contains(&code);
         {
             let mut state = self.state();
-            if refused {
+            // What is too large; any other refusal passes, and must destroy nothing.
+            if [413, 422].contains(&code) {
                 state.ledger.give_way();
             }
             state.failure = Some(Failure {
@@ -336,8 +363,8 @@ async fn keep_up(
     stop: &mut watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let mut object = bounded(api.get_opt(LEASE_NAME)).await?;
+    intents.read(object.as_ref());
     loop {
-        intents.read(object.as_ref());
         intents.publish(true);
         let last = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => true,
@@ -346,7 +373,9 @@ async fn keep_up(
         if last && intents.pending() == Pending::Nothing {
             return Ok(());
         }
-        object = Some(write(api, intents, object).await?);
+        let written = write(api, intents, object).await?;
+        intents.confirmed(&written);
+        object = Some(written);
     }
 }
 
@@ -452,6 +481,75 @@ mod tests {
             Err(NotKept::NotTaken(NotTaken::Full)),
             "in the end it is said"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_room_does_not_wait_where_the_process_ends() {
+        let (intents, mut lease) = (OpenIntents::new(true), LeaseObject::default());
+        intents.publish(true);
+        let full = INTENTS_KEPT_MAX as u64;
+        for id in 0..full {
+            intents.state().ledger.add(kept(id)).unwrap();
+        }
+        write_when_due(&intents, &mut lease).await;
+        let waiting = tokio::spawn({
+            let intents = intents.clone();
+            async move { intents.hold(kept(full)).await }
+        });
+        sleep(Duration::from_secs(1)).await;
+        let asked = Instant::now();
+        intents.stop();
+        assert_eq!(waiting.await.unwrap(), Err(NotKept::Stopping));
+        assert_eq!(intents.hold(kept(full)).await, Err(NotKept::Stopping));
+        assert_eq!(asked.elapsed(), Duration::ZERO, "of a clock that stands");
+        intents.end(IntentId::from_random(0));
+        let there_is_room = tokio::spawn({
+            let intents = intents.clone();
+            async move { intents.hold(kept(full + 1)).await }
+        });
+        write_when_due(&intents, &mut lease).await;
+        assert_eq!(there_is_room.await.unwrap(), Ok(()));
+    }
+
+    fn refusal(code: u16) -> Error {
+        let status = kube::core::Status::failure("no", "Reason").with_code(code);
+        Error::Api(Box::new(status))
+    }
+
+    /// What is too large is let go of; what is forbidden for a moment is not.
+    #[tokio::test(start_paused = true)]
+    async fn a_passing_refusal_destroys_nothing_that_cannot_be_read() {
+        for (code, stays) in [(401, true), (403, true), (413, false), (422, false)] {
+            let (intents, mut lease) = (OpenIntents::new(true), LeaseObject::default());
+            let unreadable = || BTreeMap::from([(ANNOTATION.to_owned(), "{".to_owned())]);
+            lease.metadata.annotations = Some(unreadable());
+            intents.read(Some(&lease));
+            intents.publish(true);
+            intents.failed(&refusal(code));
+            intents.apply(&mut lease);
+            let aside = |lease: &LeaseObject| {
+                let annotations = lease.metadata.annotations.as_ref().unwrap();
+                annotations.contains_key(UNREADABLE_ANNOTATION)
+            };
+            assert_eq!(aside(&lease), stays, "{code}");
+            // The API server took that, and another text comes.
+            intents.confirmed(&lease);
+            lease.metadata.annotations = Some(unreadable());
+            intents.read(Some(&lease));
+            intents.apply(&mut lease);
+            assert!(aside(&lease), "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lead_that_was_lost_in_between_is_known_once() {
+        let intents = OpenIntents::new(true);
+        intents.publish(true);
+        assert!(!intents.lead_was_lost());
+        intents.publish(false);
+        intents.publish(true);
+        assert!(intents.lead_was_lost());
+        assert!(!intents.lead_was_lost());
     }
 
     #[tokio::test(start_paused = true)]

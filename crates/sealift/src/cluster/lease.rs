@@ -258,7 +258,7 @@ impl Runner {
         };
         self.leader.election().written(seen(&written), asked);
         if let Some(intents) = &self.intents {
-            intents.read(Some(&written));
+            intents.confirmed(&written);
         }
         self.object = Some(written);
         Ok(())

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use sealift_core::digest::Digest;
 use sealift_core::event::open::Kept;
-use sealift_core::event::{IntentId, OpenIntentPlace};
+use sealift_core::event::{ChainId, IntentId, OpenIntentPlace};
 use sealift_core::reason::Reason;
 
 use super::{Engine, Mode, Options, Record};
@@ -97,8 +97,9 @@ impl Engine {
             return Ok(open);
         };
         intents.known().await;
-        if intents.keeps() {
-            // Ours are there, too, unless whoever led meanwhile has settled them.
+        if intents.lead_was_lost() && intents.keeps() {
+            // Ours are there, too, unless whoever led meanwhile has settled them. While we lead
+            // nobody else settles: one that went from the lease was taken off by somebody's hand.
             open.clear();
         }
         let kept = intents.open();
@@ -107,7 +108,8 @@ impl Engine {
         let others = kept
             .into_iter()
             .filter(|kept| !known.contains(&kept.intent.intent));
-        open.extend(others.map(open_intent));
+        let own = self.journal.as_ref().map(|journal| journal.head().chain);
+        open.extend(others.map(|kept| open_intent(kept, own)));
         Ok(open)
     }
 
@@ -139,13 +141,14 @@ impl Engine {
     }
 }
 
-fn open_intent(kept: Kept) -> OpenIntent {
+fn open_intent(kept: Kept, own: Option<ChainId>) -> OpenIntent {
     OpenIntent {
         place: OpenIntentPlace {
             intent: kept.intent.intent,
             sequence: 0,
             segment: 0,
         },
+        elsewhere: Some(kept.chain) != own,
         time: kept.time,
         intent: kept.intent,
     }

@@ -32,6 +32,8 @@ pub struct OpenIntent {
     pub time: Timestamp,
     /// Where it stands.
     pub place: OpenIntentPlace,
+    /// Whether the process that made it may still run: it holds no lock that we hold now.
+    pub elsewhere: bool,
 }
 
 /// What was found.
@@ -187,6 +189,7 @@ impl Scan {
                     intent: *intent,
                     time: record.header.time,
                     place,
+                    elsewhere: false,
                 };
                 self.open.insert(name, Opened::Read(Box::new(open)));
             }
@@ -245,6 +248,7 @@ fn find_intent(
                 intent: *intent,
                 time: header.time,
                 place,
+                elsewhere: false,
             }));
         }
     }

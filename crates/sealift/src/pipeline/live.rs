@@ -27,6 +27,7 @@ use super::item::Item;
 use super::push::{admitted, decide_updated, intended};
 use super::report::{FileDiff, Push};
 use super::settle::{Settled, compared, shown_by};
+use super::unsettled::Look;
 use super::{Context, Problem, chain};
 use crate::journal::OpenIntent;
 use crate::objects::{LiveApplications, Patched};
@@ -266,7 +267,7 @@ async fn write(
             return Ok(Attempt::Moved(fresh.images));
         }
     }
-    let id = first.application.id.clone();
+    let (id, place) = (first.application.id.clone(), place_of(first));
     let (patch, writes, push) = planned(context, items, changes, &fresh)?;
     let Some((patch, mut push)) = patch.zip(push) else {
         return Ok(Attempt::Done);
@@ -279,6 +280,7 @@ async fn write(
         return Ok(Attempt::Done);
     }
     context.may_write()?;
+    context.unsettled.may_send(place.as_str(), NO_BRANCH)?;
     let open = record_intent(context, items, &fresh.whole, writes).await?;
     let intent = open.intent.intent;
     let (result, cause, version) = match live.patch(&id.namespace, &id.name, patch).await {
@@ -300,7 +302,7 @@ async fn write(
             push.cause = Some(Cause::new(reason, detail));
             pushes.push(push);
             // The intent stays open: the next cycle, or the next start, finds out.
-            context.unsettled().push(open);
+            context.unsettled.leave(open, Look::Unanswered);
             return Ok(Attempt::Done);
         }
     };

@@ -6,7 +6,7 @@
 //! `find` reads slots and chooses, `contest` refuses contradictions, `push` judges, admits, edits,
 //! plans, records the intent and pushes. `live` does the same for an Application that is written
 //! itself, on the API server. `settle` comes first: it finds out what became of pushes that a
-//! process before this one did not see end.
+//! process before this one did not see end; `unsettled` holds those of which it is not known.
 
 mod branch;
 mod chart;
@@ -27,10 +27,11 @@ mod said;
 mod settle;
 pub(crate) mod survey;
 pub(crate) mod trust;
+mod unsettled;
 mod updaters;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -59,6 +60,7 @@ use item::Item;
 use read::Kept;
 use report::{Entry, Push, Report};
 use resolve::Resolver;
+use unsettled::Unsettled;
 
 /// What a cycle works with: its parts, and what it remembers on the way.
 pub struct Context<'a> {
@@ -69,7 +71,7 @@ pub struct Context<'a> {
     /// What hangs on digests, in this cycle.
     witnesses: trust::Witnesses,
     /// Pushes whose end was not seen.
-    unsettled: Mutex<Vec<OpenIntent>>,
+    unsettled: Unsettled,
 }
 
 impl<'a> std::ops::Deref for Context<'a> {
@@ -328,10 +330,8 @@ fn finish(
     }
     // In place: there are thousands.
     report.considered = items.into_iter().map(Entry::of).collect();
-    for open in context.unsettled().iter() {
-        let of_it = open.intent.applications.iter();
-        of_it.for_each(|id| report.look_again(id));
-    }
+    let of_open = context.unsettled.applications();
+    of_open.iter().for_each(|id| report.look_again(id));
     let now = context.now();
     report
         .image_updaters
@@ -385,21 +385,13 @@ impl<'a> Context<'a> {
             progress: Progress::new(),
             resolver: Resolver::default(),
             witnesses: trust::Witnesses::default(),
-            unsettled: Mutex::new(unsettled),
+            unsettled: Unsettled::new(unsettled),
         }
-    }
-
-    fn unsettled(&self) -> MutexGuard<'_, Vec<OpenIntent>> {
-        self.unsettled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Pushes whose end has still not been seen, for the next cycle.
     pub fn into_unsettled(self) -> Vec<OpenIntent> {
-        self.unsettled
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.unsettled.into_open()
     }
 
     /// Why nothing is written, where nothing may be.
@@ -465,6 +457,7 @@ impl<'a> Context<'a> {
             intent,
             time: now,
             place,
+            elsewhere: false,
         })
     }
 

@@ -20,6 +20,7 @@ use super::branch::{Attempt, Group, Target};
 use super::find::{Change, Files, path_of, place};
 use super::item::Item;
 use super::report::{FileDiff, Push};
+use super::unsettled::Look;
 use super::{Context, Problem, chain, message};
 use crate::journal::OpenIntent;
 
@@ -73,14 +74,14 @@ pub(super) async fn push_changes(
         .iter()
         .map(ToString::to_string)
         .collect();
-    if let Err(problem) = context.may_write() {
-        finish(
-            group,
-            &changed,
-            Decision::Failed,
-            problem.reason,
-            &problem.detail,
-        );
+    let may = context.may_write().and_then(|()| {
+        context
+            .unsettled
+            .may_send(&group.repository, &target.branch)
+    });
+    if let Err(problem) = may {
+        let (reason, detail) = (problem.reason, &problem.detail);
+        finish(group, &changed, Decision::Failed, reason, detail);
         return Ok(Attempt::Done);
     }
     let open = match record_intent(context, group, &target, &prepared, writes, now).await {
@@ -102,7 +103,7 @@ pub(super) async fn push_changes(
         context.settle(intent, sent.result, sent.cause, commit)?;
     } else {
         // The intent stays open: the next cycle, or the next start, finds out.
-        context.unsettled().push(open);
+        context.unsettled.leave(open, Look::Unanswered);
     }
     Ok(sent.attempt)
 }

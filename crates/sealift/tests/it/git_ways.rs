@@ -7,7 +7,7 @@ use sealift_testkit::git::http::{GitFault, GitHttp, GitHttpOptions};
 use sealift_testkit::git::ssh::{Sshd, keygen};
 use sealift_testkit::git::{BareRepository, git};
 
-use crate::world::{App, World, values};
+use crate::world::{App, World, events, values};
 
 const IMAGE: &str = "registry.test/acme/shop";
 
@@ -237,6 +237,76 @@ fn an_answer_that_is_lost_is_looked_up_and_nothing_is_written_twice() {
     shop(&world, &repository, Some(server.url("gitops")), &[]);
     landed(&world, &repository, &[]);
     assert_eq!(repository.subjects("main").len(), 2);
+}
+
+/// How many intents have no outcome.
+fn open_intents(world: &World) -> usize {
+    let count = |kind| events(&world.path("state"), &["--kind", kind]).len();
+    count("intent") - count("outcome")
+}
+
+#[test]
+fn a_server_that_hides_what_became_of_pushes_gets_no_more_of_them() {
+    let (world, repository) = world();
+    let server = GitHttp::start(world.git.path(), GitHttpOptions::default());
+    server.set_fault(GitFault::CutBeforePush);
+    shop(&world, &repository, Some(server.url("gitops")), &[]);
+    let text = values(IMAGE, "1.8.2");
+    let honest = world.repository("honest", &[("other/values.yaml", &text)]);
+    let cut = world.run(&[]);
+    assert_eq!(cut.decision("shop").0, "failed", "{}", cut.stderr);
+    assert_eq!(open_intents(&world), 1);
+    let image = format!("{IMAGE}:1.x");
+    world.app(&App::helm("other", &image, &[], &honest));
+    for _ in 0..3 {
+        server.refuse_fetches(1);
+        let ran = world.run(&[]);
+        assert_eq!(ran.decision("shop"), ("failed", "intent-open"));
+        assert_eq!(open_intents(&world), 1, "{}", ran.stderr);
+    }
+    assert_eq!(
+        honest.show("main", "other/values.yaml"),
+        values(IMAGE, "1.9.0")
+    );
+    server.set_fault(GitFault::None);
+    landed(&world, &repository, &[]);
+    assert_eq!(open_intents(&world), 0);
+    let outcomes = events(&world.path("state"), &["--kind", "outcome"]);
+    let results = outcomes.iter().map(|one| one["result"].as_str().unwrap());
+    let results: Vec<&str> = results.collect();
+    assert_eq!(results, ["landed", "lost", "landed"], "other, shop, shop");
+}
+
+#[test]
+fn a_server_that_cuts_pushes_to_many_branches_takes_little_room() {
+    let world = World::new();
+    world.images("acme/shop", &["1.8.2", "1.9.0"]);
+    let names: Vec<String> = (0..8).map(|number| format!("app-{number}")).collect();
+    let paths: Vec<String> = names
+        .iter()
+        .map(|name| format!("{name}/values.yaml"))
+        .collect();
+    let text = values(IMAGE, "1.8.2");
+    let files: Vec<_> = paths.iter().map(|path| (path.as_str(), &*text)).collect();
+    let repository = world.repository("gitops", &files);
+    let server = GitHttp::start(world.git.path(), GitHttpOptions::default());
+    server.set_fault(GitFault::CutBeforePush);
+    let image = format!("{IMAGE}:1.x");
+    for name in &names {
+        let mut app = App::helm(name, &image, &[], &repository);
+        app.repository = server.url("gitops");
+        let branch = format!("main:bump-{name}");
+        let own = [
+            ("write-back-target", "helmvalues:values.yaml"),
+            ("git-branch", branch.as_str()),
+        ];
+        app.annotations = &own;
+        world.app(&app);
+    }
+    let ran = world.run(&[]);
+    assert_eq!(open_intents(&world), 4, "{}", ran.stderr);
+    let causes = names.iter().map(|name| ran.decision(name).1);
+    assert_eq!(causes.filter(|cause| *cause == "intent-open").count(), 4);
 }
 
 #[test]

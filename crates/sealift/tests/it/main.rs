@@ -12,6 +12,7 @@ mod closed_pipe;
 mod cluster;
 mod cluster_faults;
 mod cluster_install;
+mod cluster_intents;
 mod cluster_lease;
 mod cluster_live;
 mod cluster_metrics;

@@ -115,6 +115,7 @@ struct Shared {
     options: GitHttpOptions,
     delay: Mutex<Duration>,
     fault: Mutex<GitFault>,
+    refused_fetches: Mutex<u32>,
     requests: Mutex<Vec<String>>,
 }
 
@@ -127,6 +128,7 @@ impl GitHttp {
             delay: Mutex::new(options.delay),
             before_push: Mutex::default(),
             fault: Mutex::default(),
+            refused_fetches: Mutex::default(),
             requests: Mutex::default(),
             options,
         });
@@ -195,6 +197,11 @@ impl GitHttp {
         *self.shared.before_push.lock().expect("hook") = Some(Box::new(hook));
     }
 
+    /// Refuses so many of the next fetches, whatever else it does.
+    pub fn refuse_fetches(&self, count: u32) {
+        *self.shared.refused_fetches.lock().expect("count") = count;
+    }
+
     /// Does this wrong from now on.
     pub fn set_fault(&self, fault: GitFault) {
         *self.shared.fault.lock().expect("fault") = fault;
@@ -230,6 +237,13 @@ async fn answer(State(shared): State<Arc<Shared>>, mut request: Request) -> Resp
     tokio::time::sleep(delay).await;
     let fault = shared.fault.lock().expect("fault").clone();
     let pushes = request.uri().path().ends_with("/git-receive-pack");
+    if target.contains("git-upload-pack") {
+        let mut refused = shared.refused_fetches.lock().expect("count");
+        if *refused > 0 {
+            *refused -= 1;
+            return plain(403, &[]);
+        }
+    }
     match &fault {
         GitFault::Status(status) => return plain(*status, &[]),
         GitFault::Redirect(to) => return plain(302, &[("location", &format!("{to}{target}"))]),

@@ -1,5 +1,7 @@
 //! What is kept, what is not, and what an enemy may write there.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -104,6 +106,35 @@ fn what_was_let_go_while_its_write_was_under_way_is_removed_again() {
     assert_eq!(ledger.texts().open, None);
 }
 
+/// A write that was given up reaches the API server after the lease was read without it.
+#[test]
+fn a_late_write_brings_nothing_back_that_was_let_go() {
+    let mut ledger = Ledger::default();
+    ledger.add(kept(1, 1)).unwrap();
+    let late = ledger.texts().open;
+    ledger.end(id(1));
+    ledger.read(None);
+    ledger.read(late.as_deref());
+    assert_eq!(ledger.open().count(), 0);
+    assert_eq!(ledger.pending(), Pending::Ends, "it is removed again");
+    assert_eq!(ledger.texts().open, None);
+}
+
+#[test]
+fn what_was_let_go_is_remembered_within_bounds_and_as_long_as_it_is_held() {
+    let mut ledger = Ledger::default();
+    ledger.add(kept(1, 1)).unwrap();
+    let text = ledger.texts().open;
+    ledger.read(text.as_deref());
+    ledger.end(id(1));
+    for number in 2..3 * INTENTS_ENDED_MAX as u64 {
+        ledger.end(id(number));
+    }
+    assert_eq!(ledger.ended.len(), INTENTS_ENDED_MAX);
+    assert_eq!(ledger.open().count(), 0);
+    assert_eq!(ledger.pending(), Pending::Ends);
+}
+
 #[test]
 fn an_intent_over_thousands_of_applications_is_kept_in_part_and_says_so() {
     let large = kept(1, 5_000);
@@ -201,6 +232,10 @@ fn what_the_api_server_refuses_is_not_asked_for_again() {
         assert_eq!(ledger.texts(), Texts::default());
         ledger.read(Some("no json"));
     }
+    ledger.taken();
+    ledger.read(Some("no json"));
+    let aside = ledger.texts().unreadable;
+    assert_eq!(aside.as_deref(), Some("no json"), "it may fit by now");
 }
 
 #[test]
