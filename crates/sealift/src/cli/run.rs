@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealift_core::environment::{self, go_bool};
+use sealift_core::event::{Cause, Decision};
 use sealift_core::limits::{CHANGE_PAUSE_MS, EDIT_GAP_MS};
+use sealift_core::reason::Reason;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -273,6 +275,7 @@ async fn cycle(
     };
     match engine.cycle_on(Scope { among, not_due }).await {
         Ok(report) => {
+            log_troubles(&report);
             log_cycle(&report);
             schedule.ended((start, Instant::now()), among, &report.paced);
         }
@@ -303,6 +306,43 @@ async fn stand(engine: &mut Engine, arguments: &RunArguments) -> anyhow::Result<
     let namespace = arguments.leader_election_namespace.as_deref();
     let namespace = namespace.filter(|name| !name.is_empty());
     engine.stand(namespace, arguments.leader_election).await
+}
+
+/// What failed or was refused, a line each: nobody prints the report of a cycle that goes by.
+fn log_troubles(report: &Report) {
+    for problem in &report.problems {
+        let (subject, application) = (&problem.subject, problem.application.as_deref());
+        let (reason, said) = (problem.cause.reason.id(), words(&problem.cause));
+        tracing::error!(application, reason, subject, "{said}");
+    }
+    for entry in &report.considered {
+        let failed = match entry.decision() {
+            Decision::Failed => true,
+            Decision::Refused => false,
+            _ => continue,
+        };
+        let considered = entry.considered();
+        let Some(cause) = considered.reasons.first() else {
+            continue;
+        };
+        let (reason, said) = (cause.reason.id(), words(cause));
+        let application = considered.application.as_str();
+        let image = considered.image.written.as_str();
+        let image_alias = considered.image.alias.as_deref();
+        if failed {
+            tracing::error!(application, image_alias, image, reason, "{said}");
+        } else {
+            tracing::warn!(application, image_alias, image, reason, "{said}");
+        }
+    }
+}
+
+/// The particulars, or else what the reason says.
+fn words(cause: &Cause) -> &str {
+    match cause.detail.as_str() {
+        "" => cause.reason.known().map_or("", Reason::sentence),
+        detail => detail,
+    }
 }
 
 /// The line that scripts of Argo CD Image Updater read.

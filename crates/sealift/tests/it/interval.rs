@@ -1,6 +1,6 @@
 //! `run --interval`: probes, metrics, and a clean stop.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
@@ -82,4 +82,59 @@ fn cycles_go_on_until_a_signal_and_the_journal_ends_in_order() {
         repository.show("main", "shop/values.yaml"),
         values(image, "1.9.0")
     );
+}
+
+#[test]
+fn what_failed_is_a_line_of_the_log_with_its_application_and_reason() {
+    let world = World::new();
+    world.images("acme/shop", &["1.8.2", "1.9.0"]);
+    let repository = world.repository(
+        "gitops",
+        &[(
+            "shop/values.yaml",
+            &values("registry.test/acme/shop", "1.8.2"),
+        )],
+    );
+    let annotations = [("write-back-method", "git:secret:argocd/gitops-token")];
+    world.app(&App {
+        annotations: &annotations,
+        ..App::helm("shop", "registry.test/acme/shop:1.x", &[], &repository)
+    });
+    let mut child = sealift()
+        .args(["run", "--interval", "1h", "--allow-local-git", "-f"])
+        .arg(world.apps())
+        .args(["-f", "/nonexistent/apps", "--registries-conf-path"])
+        .arg(world.path("registries.conf"))
+        .arg("--state-dir")
+        .arg(world.path("state"))
+        .args(["--health-probe-bind-address", "0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut log = Vec::new();
+    while !log
+        .last()
+        .is_some_and(|line: &String| line.contains("Processing results"))
+    {
+        log.push(lines.next().unwrap().unwrap());
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let log = log.join("\n");
+    let said = |words: &str| {
+        let line = log.lines().find(|line| line.contains(words));
+        line.unwrap_or_else(|| panic!("no `{words}`: {log}"))
+    };
+    let secret = said("Secret `argocd/gitops-token`");
+    for part in [
+        "level=error",
+        "application=argocd/shop",
+        "reason=credential-unavailable",
+    ] {
+        assert!(secret.contains(part), "{secret}");
+    }
+    let folder = said("level=error msg=\"cannot be read: No such file");
+    assert!(folder.contains("subject=/nonexistent/apps"), "{folder}");
 }
