@@ -169,7 +169,10 @@ impl Policies {
         let new = findings.iter().filter(|finding| !said.contains(finding));
         let remarks = new
             .map(|finding| Remark {
-                subject: format!("{} ({})", finding.name, finding.origin),
+                subject: match finding.name.as_str() {
+                    "" => finding.origin.clone(),
+                    name => format!("{name} ({})", finding.origin),
+                },
                 reason: finding.reason,
                 detail: finding.detail.clone(),
             })

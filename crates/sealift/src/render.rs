@@ -10,7 +10,7 @@ use sealift_core::reason::Reason;
 use sealift_core::select::{Candidates, Ranking};
 use serde_json::{Value, json};
 
-use crate::output::{BAD, Cell, DIM, GOOD, HEADING, PLAIN, Table, WARN, escape};
+use crate::output::{BAD, Cell, DIM, GOOD, HEADING, PLAIN, Table, WARN, counted, escape};
 use crate::pipeline::report::{Entry, FileDiff, Problem, Push, Report};
 
 /// Tags that `explain` lists for each reason before it says how many more there are.
@@ -248,14 +248,14 @@ fn closing(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let cycle = &report.cycle;
     writeln!(
         out,
-        "\n{} Applications, {} images: {} updated, {} refused, {} incomplete, {} skipped, {} errors",
-        cycle.applications,
-        cycle.considered,
+        "\n{}, {}: {} updated, {} refused, {} incomplete, {} skipped, {}",
+        counted(cycle.applications, "Application"),
+        counted(cycle.considered, "image"),
         cycle.updated,
         cycle.refused,
         cycle.incomplete,
         cycle.skipped,
-        cycle.errors
+        counted(cycle.errors, "error")
     )
 }
 

@@ -298,9 +298,14 @@ impl PolicySet {
             0 | 1 => String::new(),
             count => format!(" (and {} more)", count - 1),
         };
+        let whose = match name.as_str() {
+            // A document that cannot be read at all has none.
+            "" => "it may hold a policy".to_owned(),
+            name => format!("`{name}` is not valid"),
+        };
         PolicyFinding {
             origin: origin.to_owned(),
-            detail: format!("`{name}` is not valid: {first}{more}; {what}"),
+            detail: format!("{whose}: {first}{more}; {what}"),
             name,
             reason,
             errors,

@@ -16,7 +16,7 @@ use super::options::{
 };
 use crate::engine::{Engine, Mode, Options};
 use crate::exit::Exit;
-use crate::output::{BAD, DIM, GOOD, WARN, escape, ignore_closed_pipe, json_document};
+use crate::output::{BAD, DIM, GOOD, WARN, counted, escape, ignore_closed_pipe, json_document};
 use crate::pipeline::examine::Found;
 use crate::pipeline::report::Report;
 
@@ -179,13 +179,14 @@ fn text(out: &mut impl Write, findings: &[Finding], report: &Report) -> io::Resu
         writeln!(out)?;
     }
     let errors = findings.iter().filter(|finding| finding.error).count();
-    let (applications, images) = (report.cycle.applications, report.considered.len());
+    let warnings = counted((findings.len() - errors) as u64, "warning");
+    let applications = counted(report.cycle.applications, "Application");
+    let images = counted(report.considered.len() as u64, "image");
     let style = if errors > 0 { BAD } else { GOOD };
     writeln!(
         out,
-        "{style}{errors} errors, {} warnings{style:#}; looked at {applications} Applications with \
-         {images} images, their registries, and whether their Git repositories would take a push; \
-         nothing was written",
-        findings.len() - errors
+        "{style}{}, {warnings}{style:#}; looked at {applications} with {images}, their registries, \
+         and whether their Git repositories would take a push; nothing was written",
+        counted(errors as u64, "error")
     )
 }

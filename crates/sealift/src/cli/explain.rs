@@ -10,7 +10,7 @@ use super::options::{
 };
 use crate::engine::{Engine, Mode, Options};
 use crate::exit::Exit;
-use crate::output::{ignore_closed_pipe, json_document};
+use crate::output::{escape, ignore_closed_pipe, json_document};
 use crate::pipeline::report::{Entry, Report};
 use crate::render;
 
@@ -57,13 +57,18 @@ pub async fn run(arguments: ExplainArguments) -> anyhow::Result<Exit> {
     };
     ignore_closed_pipe(result.and_then(|()| out.flush()))?;
     if report.considered.is_empty() && report.problems.is_empty() {
-        let image = arguments.image.as_deref().unwrap_or("an image");
-        let name = &arguments.application;
-        writeln!(
-            anstream::stderr(),
-            "error: no followed Application `{name}` with {image}\n\
-             hint: `sealift plan` lists what is followed"
-        )?;
+        let name = escape(&arguments.application);
+        let (what, hint) = match arguments.image.as_deref().map(escape) {
+            Some(image) => (
+                format!("no image `{image}` in a followed Application `{name}`"),
+                format!("`sealift explain {name}` lists its images, and `sealift plan` all"),
+            ),
+            None => (
+                format!("no followed Application `{name}` with an image"),
+                "`sealift plan` lists what is followed".to_owned(),
+            ),
+        };
+        writeln!(anstream::stderr(), "error: {what}\nhint: {hint}")?;
         return Ok(Exit::NothingSelected);
     }
     Ok(if report.has_errors() {

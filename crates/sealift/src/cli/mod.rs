@@ -24,6 +24,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
 
+/// Options of every command stand behind those of the one.
+const LAST: usize = 1000;
+
 /// Sealift lifts only sealed images into Git.
 ///
 /// It follows Argo CD Applications, chooses new image tags, proves them, and writes them to Git,
@@ -40,6 +43,7 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
+        display_order = LAST,
         env = "IMAGE_UPDATER_LOGLEVEL",
         ignore_case = true
     )]
@@ -48,6 +52,7 @@ pub struct Cli {
     #[arg(
         long,
         global = true,
+        display_order = LAST,
         env = "IMAGE_UPDATER_LOGFORMAT",
         default_value = "text"
     )]

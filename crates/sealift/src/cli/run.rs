@@ -75,9 +75,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAME")]
     leader_election_namespace: Option<String>,
     #[command(flatten)]
-    peer: PeerOptions,
-    #[command(flatten)]
     output: OutputOptions,
+    // Last: its heading would stand above what follows.
+    #[command(flatten)]
+    peer: PeerOptions,
 }
 
 impl RunArguments {

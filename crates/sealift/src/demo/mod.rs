@@ -5,6 +5,7 @@ mod images;
 mod signed;
 mod world;
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -121,14 +122,37 @@ fn introduction(world: &World, command: &str, serve: bool) -> Vec<u8> {
 
 fn command_line(world: &World) -> String {
     let show = |path: PathBuf| path.display().to_string();
+    let program = program();
     format!(
-        "sealift run --once --allow-local-git -f {} --policy {} --registries-conf-path {} \
+        "{program} run --once --allow-local-git -f {} --policy {} --registries-conf-path {} \
          --state-dir {}",
         show(world.applications()),
         show(world.policy()),
         show(world.registries_conf()),
         show(world.state())
     )
+}
+
+/// How this program is called where it runs.
+fn program() -> String {
+    let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("sealift"));
+    let here = std::env::current_dir().unwrap_or_default();
+    called(&own, &here, std::env::var_os("PATH").as_deref())
+}
+
+/// By its name where a shell finds it in `path`; else by where it is, seen from `here`.
+fn called(own: &Path, here: &Path, path: Option<&OsStr>) -> String {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let found = std::env::split_paths(path.unwrap_or_default())
+        .map(|folder| folder.join("sealift"))
+        .find(|program| program.is_file());
+    if found.is_some_and(|found| real(&found).is_some() && real(&found) == real(own)) {
+        return "sealift".to_owned();
+    }
+    // Without a `/` a shell would look in `PATH`.
+    let shown = own.strip_prefix(here).ok();
+    let shown = shown.filter(|below| below.components().count() > 1);
+    shown.unwrap_or(own).display().to_string()
 }
 
 async fn cycle(world: &World) -> anyhow::Result<Report> {
@@ -191,29 +215,30 @@ fn look_further(out: &mut impl std::io::Write, world: &World) -> anyhow::Result<
     let folder = world.folder.display();
     let (policy, layout) = (world.policy(), world.registry().join(world::CHECKOUT));
     let (policy, layout) = (policy.display(), layout.display());
+    let program = program();
     writeln!(out, "\n{HEADING}How to look further{HEADING:#}\n")?;
     for (command, what) in [
         (
             format!("git -C {repository} log -p main"),
-            "the commit, with its trailers and its diff",
+            "the commits, with their trailers and diffs",
         ),
         (
             format!(
-                "sealift policy explain {policy}; sealift verify registry.demo/acme/checkout:v1.2.5 \
-                 --policy {policy} --layout {layout}"
+                "{program} policy explain {policy}; \
+                 {program} verify registry.demo/acme/checkout:v1.2.5 --policy {policy} --layout {layout}"
             ),
             "what the policy stands for, and why an image fails it",
         ),
         (
-            format!("sealift events list --state-dir {state}"),
+            format!("{program} events list --state-dir {state}"),
             "what was considered, and why",
         ),
         (
-            format!("sealift events verify --state-dir {state} --repo {repository}"),
+            format!("{program} events verify --state-dir {state} --repo {repository}"),
             "whether anybody touched the record",
         ),
         (
-            format!("sealift demo {folder} --serve"),
+            format!("{program} demo {folder} --serve"),
             "serves the registry, so that `plan`, `explain` and `run` can be tried on this world",
         ),
     ] {
@@ -247,4 +272,36 @@ fn as_promised(report: &Report) -> anyhow::Result<Exit> {
         "{considered} images were considered instead of 5"
     );
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_demo_prints_can_be_typed_where_it_was_built_and_where_it_is_installed() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        let own = here.join("target/release/sealift");
+        std::fs::create_dir_all(here.join("target/release")).unwrap();
+        std::fs::write(&own, "").unwrap();
+        let path = |text: &Path| Some(text.as_os_str().to_owned());
+        let elsewhere = path(Path::new("/nonexistent"));
+        assert_eq!(
+            called(&own, here, elsewhere.as_deref()),
+            "target/release/sealift"
+        );
+        let beside = here.join("target/release");
+        assert_eq!(
+            called(&own, &beside, elsewhere.as_deref()),
+            own.display().to_string()
+        );
+        assert_eq!(called(&own, here, path(&beside).as_deref()), "sealift");
+        // Another program of that name comes first.
+        let other = here.join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("sealift"), "").unwrap();
+        let both = std::env::join_paths([&other, &beside]).unwrap();
+        assert_eq!(called(&own, here, Some(&both)), "target/release/sealift");
+    }
 }

@@ -180,7 +180,7 @@ impl Reader {
             let why = "it holds no policy".to_owned();
             let origin = Origin::Document {
                 file: path.to_string_lossy().into(),
-                line: 1,
+                line: 0,
                 item: None,
             };
             self.problem(origin, ProblemKind::File(why));

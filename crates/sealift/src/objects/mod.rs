@@ -176,7 +176,7 @@ pub enum Origin {
     Document {
         /// Path or URL as the user would write it; `-` is standard input.
         file: Arc<str>,
-        /// First line of the document, or of the error, from 1.
+        /// First line of the document, or of the error, from 1; 0 is the whole file.
         line: u64,
         /// Position in a `List`, from 0.
         item: Option<usize>,
@@ -193,6 +193,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Document { file, line: 0, .. } => f.write_str(file),
             Self::Document {
                 file,
                 line,

@@ -235,7 +235,7 @@ impl ObjectSource {
                 state => {
                     let origin = Origin::Document {
                         file: name.into(),
-                        line: 1,
+                        line: 0,
                         item: None,
                     };
                     let why = match state {

@@ -144,3 +144,23 @@ fn a_state_folder_may_be_named_relative_to_where_the_program_runs() {
         values(IMAGE, "1.9.0")
     );
 }
+
+#[test]
+fn a_folder_that_is_not_there_is_said_by_its_name_and_one_error_is_one() {
+    let output = sealift()
+        .args(["doctor", "-f", "/nonexistent/apps"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("\n  /nonexistent/apps\n"), "{text}");
+    assert!(!text.contains("``"), "{text}");
+    assert!(
+        text.contains("error: it may hold a policy: document: cannot be read: No such file"),
+        "{text}"
+    );
+    assert!(
+        text.contains("2 errors, 1 warning; looked at 0 Applications with 0 images"),
+        "{text}"
+    );
+}

@@ -123,3 +123,19 @@ fn the_closing_line_and_the_lines_of_an_update_are_logged() {
         "{text}"
     );
 }
+
+#[test]
+fn options_stand_under_the_heading_that_they_belong_to() {
+    let output = sealift().args(["run", "-h"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (own, peers) = text
+        .split_once("Options of Argo CD Image Updater:")
+        .unwrap();
+    let at = |option: &str| {
+        own.find(option)
+            .unwrap_or_else(|| panic!("{option}: {text}"))
+    };
+    assert!(at("--output") < at("--loglevel"), "{text}");
+    assert!(at("--interval") < at("--loglevel"), "{text}");
+    assert!(peers.contains("--enable-webhook"), "{text}");
+}

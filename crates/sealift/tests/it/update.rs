@@ -100,6 +100,10 @@ fn explain_lists_every_tag_with_its_reason_and_knows_who_is_not_there() {
         (&"1.9.0".into(), &"newest".into())
     );
     assert_eq!(world.command("explain", &["argocd/none"]).code, 3);
+    let ran = world.command("explain", &["argocd/shop", "none"]);
+    assert_eq!(ran.code, 3);
+    let said = "error: no image `none` in a followed Application `argocd/shop`\n";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
 }
 
 #[test]

@@ -117,10 +117,11 @@ fn read_bounded(reader: impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
+/// The whole file or folder.
 fn origin(path: &Path) -> Origin {
     Origin::Document {
         file: Arc::from(path.to_string_lossy()),
-        line: 1,
+        line: 0,
         item: None,
     }
 }
