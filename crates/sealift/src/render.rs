@@ -11,6 +11,7 @@ use sealift_core::select::{Candidates, Ranking};
 use serde_json::{Value, json};
 
 use crate::output::{BAD, Cell, DIM, GOOD, HEADING, PLAIN, Table, WARN, counted, escape};
+use crate::pipeline::live;
 use crate::pipeline::report::{Entry, FileDiff, Problem, Push, Report};
 
 /// Tags that `explain` lists for each reason before it says how many more there are.
@@ -207,13 +208,17 @@ fn problems(
 
 fn push(out: &mut impl Write, push: &Push, with_diffs: bool) -> io::Result<()> {
     let (repository, branch) = (push.repository.as_str(), push.branch.as_str());
-    let (verb, style) = match push.result {
-        None => ("would push to", PLAIN),
-        Some(PushResult::Landed) => ("pushed to", GOOD),
-        Some(PushResult::Moved) => ("branch had moved:", WARN),
-        Some(_) => ("did not push to", BAD),
+    let live = repository.strip_prefix(live::PLACE);
+    let (to_git, to_application, style) = match push.result {
+        None => ("would push to", "would patch", PLAIN),
+        Some(PushResult::Landed) => ("pushed to", "patched", GOOD),
+        Some(PushResult::Moved) => ("branch had moved:", "somebody else was faster at", WARN),
+        Some(_) => ("did not push to", "did not patch", BAD),
     };
-    let place = format!("`{branch}` of {repository}");
+    let (verb, place) = match live {
+        None => (to_git, format!("`{branch}` of {repository}")),
+        Some(name) => (to_application, format!("Application {name}")),
+    };
     writeln!(out, "\n{style}{verb}{style:#} {}", escape(&place))?;
     for commit in &push.commits {
         writeln!(out, "  commit {commit}")?;
@@ -298,7 +303,10 @@ pub fn explain(out: &mut impl Write, entry: &Entry) -> io::Result<()> {
             "written to",
             &format!("{} at {}", slot.path, slot.routes.join(", ")),
         );
-        fact("branch", &format!("{} of {}", slot.branch, slot.repository));
+        match slot.repository.as_str().strip_prefix(live::PLACE) {
+            None => fact("branch", &format!("{} of {}", slot.branch, slot.repository)),
+            Some(name) => fact("patch of", &format!("Application {name}")),
+        }
     }
     if let Some(candidate) = &considered.candidate {
         let digest = candidate

@@ -33,7 +33,7 @@ use crate::journal::OpenIntent;
 use crate::objects::{LiveApplications, Patched};
 
 /// How records name the place where Applications stand, before `namespace/name`.
-pub(super) const PLACE: &str = "applications.argoproj.io/";
+pub(crate) const PLACE: &str = "applications.argoproj.io/";
 /// An Application has no branches.
 const NO_BRANCH: &str = "-";
 

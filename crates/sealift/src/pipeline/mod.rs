@@ -15,7 +15,7 @@ pub(crate) mod examine;
 mod find;
 mod gather;
 mod item;
-mod live;
+pub(crate) mod live;
 mod message;
 mod project;
 mod push;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::cluster_lease::wait;
 use crate::cluster_running::{Gate, IMAGE, Running, cluster, live, tag_of, updater};
 use crate::cluster_status::{condition, kube_events, pair, status};
+use crate::cluster_world::AUTO;
 use crate::world::events;
 
 #[test]
@@ -360,4 +361,26 @@ fn no_start_is_said_of_a_cycle_that_has_ended() {
         let generation = &object["metadata"]["generation"];
         assert_eq!(ended["observedGeneration"], *generation);
     }
+}
+
+#[test]
+fn a_patch_of_an_application_is_not_called_a_push() {
+    let Some(cluster) = cluster() else { return };
+    live(&cluster, "shop", IMAGE, "1.x");
+    let said = |command: &str, more: &[&str]| {
+        let mut program = cluster.command(command);
+        let output = program.args(AUTO).args(more).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let id = cluster.id("shop");
+    let plan = said("plan", &[]);
+    let line = format!("would patch Application {id}\n");
+    assert!(plan.contains(&line), "{plan}");
+    assert!(!plan.contains("push"), "{plan}");
+    let why = said("explain", &[&id]);
+    assert!(why.contains(&format!("Application {id}\n")), "{why}");
+    assert!(!why.contains("branch"), "{why}");
+    let done = said("run", &["--once"]);
+    let line = format!("patched Application {id}\n");
+    assert!(done.contains(&line), "{done}");
 }
