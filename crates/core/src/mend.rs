@@ -61,7 +61,7 @@ pub const fn mend(reason: Reason) -> Option<&'static str> {
         R::GithubApiUnreachable => "check `githubAppEnterpriseBaseUrl`, proxy and network policy",
         R::ProjectForbidden => "allow it in the AppProject, or write to an allowed repository",
         R::ProjectUnreadable => {
-            "allow `get` of AppProjects in Argo CD's namespace, and create the project"
+            "allow `get` of AppProjects in Argo CD's namespace, or create the project"
         }
         R::NotLive => "set `force-update: \"true\"` to write it although it runs nowhere",
         R::SlotNotFound => "name the place with `helm.image-tag`, or add the key to the file",

@@ -20,6 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{LogFormat, LogLevel};
 use crate::output::visible_json;
+use crate::progress::AboveTheLine;
 
 /// Starts logging. A second call changes nothing.
 pub fn start(level: LogLevel, format: LogFormat) {
@@ -33,7 +34,7 @@ pub fn start(level: LogLevel, format: LogFormat) {
     let terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr);
+        .with_writer(|| AboveTheLine);
     // A subscriber that is already there, as in tests, keeps its place.
     let _ = match format {
         LogFormat::Text if terminal => {
