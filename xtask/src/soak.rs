@@ -18,9 +18,9 @@ use sealift_testkit::world::PersonsLine;
 /// `cargo xtask soak`
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How often it is killed.
-    #[arg(long, default_value_t = 200)]
-    rounds: u32,
+    /// How often it is killed [default: 200, in a cluster 100]
+    #[arg(long)]
+    rounds: Option<u32>,
     /// Same seed, same moments as far as the machine allows.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -75,7 +75,11 @@ pub(crate) fn command(arguments: &Arguments) -> Result<bool> {
         .keep
         .clone()
         .unwrap_or_else(|| temporary.path().to_path_buf());
-    let (world, rounds) = (arguments.world, arguments.rounds);
+    let world = arguments.world;
+    let rounds = arguments.rounds.unwrap_or(match world {
+        Where::Demo | Where::Seeded => 200,
+        Where::Cluster => 100,
+    });
     let Some(failed) = soak(&binary, &folder, world, rounds, arguments.seed)? else {
         println!("it did not run");
         return Ok(false);
