@@ -58,7 +58,7 @@ impl Demo {
         let shown = BufReader::new(said)
             .lines()
             .map_while(Result::ok)
-            .find(|line| line.trim_start().starts_with(RUN))
+            .find(|line| line.contains(RUN))
             .context("the demo does not say how to run Sealift on it")?;
         demo.arguments = arguments_of(&shown)?;
         demo.expected = demo.files()?;
@@ -181,14 +181,17 @@ impl Ground for Demo {
     }
 }
 
-/// How the demo's own words begin where it says what to run.
-const RUN: &str = "sealift run --once ";
+/// What the demo's own words hold where they say what to run, whatever the program is called there.
+const RUN: &str = " run --once --allow-local-git ";
 
 /// The arguments behind `run --once`, without the state folder.
 fn arguments_of(shown: &str) -> Result<Vec<OsString>> {
-    let words = shown.trim().strip_prefix(RUN).unwrap_or_default();
+    let (_, words) = shown
+        .trim()
+        .split_once(RUN)
+        .context("no `run` in the demo's words")?;
     let mut words = words.split(' ');
-    let mut arguments = Vec::new();
+    let mut arguments: Vec<OsString> = vec!["--allow-local-git".into()];
     while let Some(word) = words.next() {
         if word == "--state-dir" {
             words.next().context("`--state-dir` names no folder")?;
