@@ -2,7 +2,7 @@
 //! there, the lock is free again, and the chain is whole.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ const SMALL: JournalLimits = JournalLimits {
     segment_bytes_max: 30_000,
     bytes_max: 10_000_000,
 };
-/// Tells the second process which folder to write.
+/// Makes a process the second one, and tells it which folder to write.
 const FOLDER: &str = "SEALIFT_TEST_JOURNAL";
 
 fn open(path: &Path, seed: u64) -> (StateFolder, Journal, Vec<OpenIntent>) {
@@ -37,15 +37,10 @@ fn open(path: &Path, seed: u64) -> (StateFolder, Journal, Vec<OpenIntent>) {
     (state, journal, open)
 }
 
-/// The second process: settles what is open, then writes until it is killed, and says what is
-/// durable.
-#[test]
-#[ignore = "the other test starts it"]
-fn writer() {
-    let Some(path) = std::env::var_os(FOLDER).map(PathBuf::from) else {
-        return;
-    };
-    let (_state, journal, open) = open(&path, rand::random());
+/// What the second process does: settles what is open, then writes until it is killed, and says
+/// what is durable.
+fn write_until_killed(path: &Path) -> ! {
+    let (_state, journal, open) = open(path, rand::random());
     for open in open {
         journal
             .settle(open.intent.intent, PushResult::Lost, None, None, NOW)
@@ -67,12 +62,12 @@ fn writer() {
     }
 }
 
+/// Starts this program once more, where the test that it is told to run takes the other way.
 fn start_writer(path: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "journal::killed::writer",
-            "--ignored",
+            "journal::killed::what_a_killed_process_said_was_durable_is_there_and_the_chain_is_whole",
             "--nocapture",
         ])
         .env(FOLDER, path)
@@ -103,6 +98,9 @@ fn kill_after(mut child: Child, lines: usize) -> Vec<Head> {
 
 #[test]
 fn what_a_killed_process_said_was_durable_is_there_and_the_chain_is_whole() {
+    if let Some(path) = std::env::var_os(FOLDER) {
+        write_until_killed(Path::new(&path));
+    }
     let seed: u64 = rand::random();
     let mut rng = StdRng::seed_from_u64(seed);
     let world = TempDir::new().unwrap();
