@@ -92,7 +92,7 @@ async fn measure(arguments: &Arguments, binary: &Path, folder: &Path) -> Result<
     let world = World::start(arguments.world.spec(2)?, folder).await;
     let kube = KubeServer::start_counting(&install::user()).map_err(anyhow::Error::msg)?;
     let selection = arguments.select;
-    install::install(&kube, &world, selection, arguments.status_bytes).await?;
+    let name = install::install(&kube, &world, selection, arguments.status_bytes).await?;
     fs::write(folder.join("kubeconfig"), install::kubeconfig(&kube))?;
     let setup_seconds = start.elapsed().as_secs_f64();
     let idle = Duration::from_secs(arguments.idle);
@@ -109,7 +109,8 @@ async fn measure(arguments: &Arguments, binary: &Path, folder: &Path) -> Result<
     let watched = Instant::now();
     tokio::time::sleep(idle).await;
     let idle = bench.idle(watched.elapsed())?;
-    let next = bench.cycle("next", 2).await?;
+    let edit_seconds = bench.edit(&name, 2).await?;
+    let next = bench.cycle("next", 3).await?;
     bench.end()?;
     Ok(Report {
         spec: bench.world.spec.clone(),
@@ -118,6 +119,7 @@ async fn measure(arguments: &Arguments, binary: &Path, folder: &Path) -> Result<
         setup_seconds,
         cycles: vec![first, next],
         idle,
+        edit_seconds,
         problems: bench.problems,
     })
 }
@@ -180,6 +182,22 @@ impl Bench {
             registry_requests: self.world.take_registry_requests(),
             api_requests: self.kube.take_counts(),
         })
+    }
+
+    /// Edits one Application, and waits until `count` cycles have ended: the last one is about it.
+    /// How long that took, in seconds.
+    async fn edit(&mut self, application: &str, count: usize) -> Result<f64> {
+        let start = Instant::now();
+        install::edit(&self.kube, application);
+        let line = self.program.cycle_ended(count).await?;
+        let seconds = start.elapsed().as_secs_f64();
+        if !line.contains("applications=1 ") {
+            let problem = format!("not the edited Application alone: {line}");
+            self.problems.push(problem);
+        }
+        self.before = Usage::of(self.program.pid())?;
+        let _of_the_edit = (self.world.take_registry_requests(), self.kube.take_counts());
+        Ok(seconds)
     }
 
     /// Stops the program and compares Git with what it should be.

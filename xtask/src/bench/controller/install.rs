@@ -34,13 +34,14 @@ pub(super) fn kubeconfig(kube: &KubeServer) -> String {
     kube.kubeconfig(&kube.token(NAMESPACE, ACCOUNT), NAMESPACE)
 }
 
-/// Applies everything that an operator applies, and the objects of the world.
+/// Applies everything that an operator applies, and the objects of the world. The name of an
+/// Application.
 pub(super) async fn install(
     kube: &KubeServer,
     world: &World,
     selection: Selection,
     status_bytes: usize,
-) -> Result<()> {
+) -> Result<String> {
     kube.namespace(NAMESPACE);
     let deploy = crate::workspace_root().join("deploy");
     for file in FILES {
@@ -58,11 +59,13 @@ pub(super) async fn install(
     let mut objects: Vec<Value> = documents
         .map(serde_saphyr::from_str)
         .collect::<Result<_, _>>()?;
+    let mut name = None;
     for object in objects
         .iter_mut()
         .filter(|one| one["kind"] == "Application")
     {
         add_resources(object, status_bytes);
+        name = object["metadata"]["name"].as_str().map(str::to_owned);
     }
     kube.create_all(&objects).await;
     if selection == Selection::ImageUpdater {
@@ -72,7 +75,16 @@ pub(super) async fn install(
             "spec": { "applicationRefs": [{ "namePattern": "*", "useAnnotations": true }] },
         }));
     }
-    Ok(())
+    name.context("the world has no Application")
+}
+
+/// Edits an Application as a person would, in what a decision may differ by.
+pub(super) fn edit(kube: &KubeServer, application: &str) {
+    kube.apply(&json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+        "metadata": { "name": application, "namespace": NAMESPACE, "annotations": {
+            "argocd-image-updater.argoproj.io/force-update": "false" } },
+    }));
 }
 
 /// What Argo CD reports of an Application's resources, as far as `bytes` go.

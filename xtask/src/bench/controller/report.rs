@@ -20,6 +20,8 @@ pub(super) struct Report {
     pub(super) setup_seconds: f64,
     pub(super) cycles: Vec<Cycle>,
     pub(super) idle: Idle,
+    /// From the edit of an Application to the end of the cycle about it.
+    pub(super) edit_seconds: f64,
     /// Where the outcome is not what it must be; empty when all is well.
     pub(super) problems: Vec<String>,
 }
@@ -81,6 +83,11 @@ impl Report {
             &mut text,
             "API requests",
             &[api[0], &self.idle.api_requests, api[1]],
+        );
+        let _ = writeln!(
+            text,
+            "\nan edited Application was looked at within {:.2} s",
+            self.edit_seconds
         );
         for problem in &self.problems {
             let _ = write!(text, "\nwrong: {problem}");
