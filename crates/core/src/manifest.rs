@@ -28,6 +28,9 @@ pub enum ManifestError {
         /// What was expected. Never holds a value of a Secret.
         problem: String,
     },
+    /// It is no JSON that can be read, such as one that nests too deep.
+    #[error("the object cannot be read: {0}")]
+    Unreadable(String),
     /// The object has no name.
     #[error("metadata.name: the object has no name")]
     NameMissing,

@@ -13,10 +13,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{LogFormat, LogLevel};
 use crate::output::visible_json;
@@ -39,10 +41,20 @@ pub fn start(level: LogLevel, format: LogFormat) {
     let _ = match format {
         LogFormat::Text if terminal => {
             let colour = std::env::var_os("NO_COLOR").is_none();
-            builder.with_ansi(colour).try_init()
+            let subscriber = builder.with_ansi(colour).finish();
+            subscriber.with(quiet()).try_init()
         }
-        format => builder.event_format(Lines(format)).try_init(),
+        format => {
+            let subscriber = builder.event_format(Lines(format)).finish();
+            subscriber.with(quiet()).try_init()
+        }
     };
+}
+
+/// The client of the API server logs whole answers that it cannot read, Secrets among them: nothing
+/// of it is logged, at no level. What failed is said by whoever asked.
+fn quiet() -> FilterFn {
+    FilterFn::new(|metadata| !metadata.target().starts_with("kube_client"))
 }
 
 /// One line an event.
@@ -196,7 +208,7 @@ mod tests {
             .with_writer(move || writer.clone())
             .event_format(Lines(format))
             .finish();
-        tracing::subscriber::with_default(subscriber, act);
+        tracing::subscriber::with_default(subscriber.with(quiet()), act);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -251,5 +263,16 @@ mod tests {
         assert_eq!(value["count"], 3);
         assert_eq!(value["odd"], "a \"b\" \\ \u{1b}[31m\u{202e}\n=");
         assert!(value["time"].as_str().unwrap().parse::<Timestamp>().is_ok());
+    }
+
+    #[test]
+    fn what_the_client_of_the_api_server_logs_is_not_logged() {
+        let act = || {
+            tracing::warn!(target: "kube_client::client", "a whole Secret");
+            tracing::warn!(target: "kube_runtime::watcher", "a watch broke");
+        };
+        let lines = lines(LogFormat::Text, act);
+        assert!(!lines.contains("a whole Secret"), "{lines}");
+        assert!(lines.contains("a watch broke"), "{lines}");
     }
 }

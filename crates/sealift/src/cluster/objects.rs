@@ -206,11 +206,10 @@ impl ClusterObjects {
         let mut updaters = Vec::new();
         for watch in &self.cluster.image_updaters {
             for ((namespace, name), object) in known(watch)? {
-                let object = object.content.ok().map(|object| typed(watch, object));
                 updaters.push(ListedUpdater {
                     namespace: Some(namespace.clone()),
                     origin: Origin::Cluster { namespace, name },
-                    object: object.map(Arc::new),
+                    object: object.content.ok(),
                 });
             }
         }
@@ -221,10 +220,10 @@ impl ClusterObjects {
         let mut policies = self.more_policies.clone();
         for watch in &self.cluster.policies {
             for ((namespace, name), object) in known(watch)? {
-                let typed = |object| typed(watch, object);
+                let content = object.content.map(Arc::unwrap_or_clone);
                 policies.push(ListedPolicy {
                     origin: Origin::Cluster { namespace, name },
-                    object: object.content.map(typed).map_err(|error| error.to_string()),
+                    object: content.map_err(|error| error.to_string()),
                     text: None,
                     folder: None,
                 });
@@ -249,18 +248,6 @@ fn unless_unknown<T: Content>(
         what: watch.name(),
         detail: error.to_string(),
     })
-}
-
-/// Items of a list do not say what they are.
-fn typed(watch: &Watch<Value>, object: Arc<Value>) -> Value {
-    let mut object = Arc::unwrap_or_clone(object);
-    let resource = watch.resource();
-    if let Some(fields) = object.as_object_mut() {
-        let (version, kind) = (&resource.api_version, &resource.kind);
-        fields.insert("apiVersion".to_owned(), Value::from(version.clone()));
-        fields.insert("kind".to_owned(), Value::from(kind.clone()));
-    }
-    object
 }
 
 impl Objects for ClusterObjects {

@@ -11,8 +11,10 @@ use kube::core::{ApiResource, DynamicResourceScope};
 use sealift_core::image_updater::release::is_being_deleted;
 use sealift_core::manifest::{ApplicationManifest, ManifestError};
 use sealift_core::settings::OWN_PREFIX;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The annotation in which `kubectl apply` keeps the whole object a second time.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -24,6 +26,11 @@ pub trait Content: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ManifestError`] with the path of the field.
     fn read(object: Value) -> Result<Self, ManifestError>;
+
+    /// Says of what kind it is, where that is kept: items of a list do not.
+    fn name_kind(&mut self, kind: &ApiResource) {
+        let _ = kind;
+    }
 
     /// Whether a decision could be another one because of what differs. What only reports does not
     /// count: Argo CD writes the status of Applications all the time.
@@ -53,6 +60,13 @@ impl Content for ApplicationManifest {
 impl Content for Value {
     fn read(object: Value) -> Result<Self, ManifestError> {
         Ok(object)
+    }
+
+    fn name_kind(&mut self, kind: &ApiResource) {
+        if let Some(fields) = self.as_object_mut() {
+            fields.insert("apiVersion".to_owned(), Self::from(&*kind.api_version));
+            fields.insert("kind".to_owned(), Self::from(&*kind.kind));
+        }
     }
 
     fn decides_otherwise(&self, before: &Self) -> bool {
@@ -89,6 +103,16 @@ impl<T> Watched<T> {
         (text(&self.meta.namespace), text(&self.meta.name))
     }
 
+    /// As [`Content::name_kind`], before anybody else holds the object.
+    pub(super) fn name_kind(&mut self, kind: &ApiResource)
+    where
+        T: Content,
+    {
+        if let Some(content) = self.content.as_mut().ok().and_then(Arc::get_mut) {
+            content.name_kind(kind);
+        }
+    }
+
     /// As [`Content::decides_otherwise`]; what became readable, or no longer is, decides otherwise.
     pub(super) fn decides_otherwise(&self, before: &Self) -> bool
     where
@@ -107,31 +131,54 @@ impl<T> Watched<T> {
     }
 }
 
+/// What says which object it is, and nothing around it, however deep that nests.
+#[derive(Deserialize)]
+struct Shallow {
+    metadata: Identity,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
+/// First the text of the object, then what it says: a fault of one object of a list, such as one
+/// that nests deeper than is read, is a fault of that object alone. It needs the text, so it can be
+/// read from JSON only, and from an event of a watch only where its `type` comes first, as the API
+/// server writes it.
 impl<'de, T: Content> Deserialize<'de> for Watched<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = Value::deserialize(deserializer)?;
-        let mut meta = ObjectMeta::default();
-        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.remove("managedFields");
-            if let Some(annotations) = metadata.get_mut("annotations") {
-                annotations
-                    .as_object_mut()
-                    .map(|all| all.remove(LAST_APPLIED));
-            }
-            let text = |name: &str| {
-                metadata
-                    .get(name)
-                    .and_then(Value::as_str)
-                    .map(str::to_owned)
-            };
-            meta.name = text("name");
-            meta.namespace = text("namespace");
-            meta.uid = text("uid");
-            meta.resource_version = text("resourceVersion");
-        }
-        let content = T::read(object).map(Arc::new);
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let Shallow { metadata } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let meta = ObjectMeta {
+            name: metadata.name,
+            namespace: metadata.namespace,
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
+            ..ObjectMeta::default()
+        };
+        let content = serde_json::from_str(text.get())
+            .map_err(|error| ManifestError::Unreadable(error.to_string()))
+            .and_then(|object| T::read(without_ballast(object)))
+            .map(Arc::new);
         Ok(Self { meta, content })
     }
+}
+
+/// Without what would keep the whole object a second time.
+fn without_ballast(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+        let annotations = metadata.get_mut("annotations");
+        annotations
+            .and_then(Value::as_object_mut)
+            .map(|all| all.remove(LAST_APPLIED));
+    }
+    object
 }
 
 impl<T: Content> Resource for Watched<T> {
@@ -166,6 +213,7 @@ impl<T: Content> Resource for Watched<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kube::api::{ObjectList, WatchEvent};
     use serde_json::json;
 
     #[test]
@@ -184,12 +232,13 @@ mod tests {
             "managedFields": [{ "manager": "x" }],
             "annotations": { LAST_APPLIED: "{}", "a": "b" },
         }, "spec": { "project": 5 } });
-        let value: Watched<Value> = serde_json::from_value(object.clone()).unwrap();
+        let object = object.to_string();
+        let value: Watched<Value> = serde_json::from_str(&object).unwrap();
         let kept = value.content.unwrap();
         assert!(kept["metadata"].get("managedFields").is_none(), "{kept}");
         assert_eq!(kept["metadata"]["annotations"], json!({ "a": "b" }));
 
-        let broken: Watched<ApplicationManifest> = serde_json::from_value(object).unwrap();
+        let broken: Watched<ApplicationManifest> = serde_json::from_str(&object).unwrap();
         assert_eq!(broken.key(), ("argocd".to_owned(), "shop".to_owned()));
         assert!(
             broken
@@ -198,5 +247,38 @@ mod tests {
                 .to_string()
                 .starts_with("spec.project")
         );
+    }
+
+    /// An Application with values that nest this deep, as text: nothing here reads it whole.
+    fn nested(name: &str, depth: usize) -> String {
+        let (open, close) = ("{\"a\":".repeat(depth), "}".repeat(depth));
+        format!(
+            "{{\"metadata\":{{\"name\":\"{name}\",\"namespace\":\"n\",\"resourceVersion\":\"7\"}},\
+             \"spec\":{{\"source\":{{\"helm\":{{\"valuesObject\":{open}1{close}}}}}}}}}"
+        )
+    }
+
+    #[test]
+    fn an_object_that_nests_too_deep_is_a_fault_of_its_own_in_lists_and_in_events() {
+        let (deep, flat) = (nested("deep", 100_000), nested("flat", 3));
+        let list = format!(
+            "{{\"kind\":\"ApplicationList\",\"apiVersion\":\"v1\",\"metadata\":{{}},\
+             \"items\":[{deep},{flat}]}}"
+        );
+        let list: ObjectList<Watched<ApplicationManifest>> = serde_json::from_str(&list).unwrap();
+        let [deep_one, flat_one] = list.items.as_slice() else {
+            panic!("two items")
+        };
+        assert_eq!(deep_one.key(), ("n".to_owned(), "deep".to_owned()));
+        let fault = deep_one.content.as_ref().unwrap_err().to_string();
+        assert!(fault.contains("recursion limit"), "{fault}");
+        assert!(flat_one.content.is_ok());
+
+        let event = format!("{{\"type\":\"MODIFIED\",\"object\":{deep}}}");
+        let event: WatchEvent<Watched<ApplicationManifest>> = serde_json::from_str(&event).unwrap();
+        let WatchEvent::Modified(object) = event else {
+            panic!("{event:?}")
+        };
+        assert!(object.content.is_err());
     }
 }

@@ -179,12 +179,6 @@ impl<T: Content> Watch<T> {
         }
     }
 
-    /// The kind.
-    #[must_use]
-    pub const fn resource(&self) -> &ApiResource {
-        &self.kind.resource
-    }
-
     /// Every object, by namespace and name.
     ///
     /// # Errors
@@ -344,7 +338,8 @@ impl<T: Content> Runner<T> {
                 state.listing.clear();
                 return false;
             }
-            Event::InitApply(object) => {
+            Event::InitApply(mut object) => {
+                object.name_kind(&self.kind.resource);
                 let key = object.key();
                 // The same version is not kept twice while both are known.
                 let known = state.objects.get(&key);
@@ -370,7 +365,8 @@ impl<T: Content> Runner<T> {
                     false => changed.chain(gone).cloned().collect(),
                 }
             }
-            Event::Apply(object) => {
+            Event::Apply(mut object) => {
+                object.name_kind(&self.kind.resource);
                 let key = object.key();
                 let before = state.objects.insert(key.clone(), object.clone());
                 let differs = before.is_none_or(|before| object.decides_otherwise(&before));

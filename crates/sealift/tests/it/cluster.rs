@@ -124,6 +124,46 @@ fn a_policy_of_the_cluster_refuses_and_its_end_lets_the_update_through() {
     assert_eq!(ran.decision(&cluster.id("shop")).0, "updated");
 }
 
+/// Any depth is taken by the API server, below what its schema leaves open.
+#[test]
+fn an_application_that_nests_too_deep_stops_no_other_and_puts_nothing_into_the_log() {
+    let Some(cluster) = ClusterWorld::new() else {
+        return;
+    };
+    cluster.allow_repository_credentials();
+    let repository = shop(&cluster, &[]);
+    let source = |helm: serde_json::Value| json!({ "repoURL": "https://git.test/x", "helm": helm });
+    let mut deep = json!("at last");
+    for _ in 0..200 {
+        deep = json!({ "a": deep });
+    }
+    for (name, helm) in [
+        ("deep", json!({ "valuesObject": deep })),
+        (
+            "open",
+            json!({ "parameters": [{ "name": "password", "value": "hunter2" }] }),
+        ),
+    ] {
+        cluster.apply(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+            "metadata": { "name": name },
+            "spec": { "project": "default", "source": source(helm) },
+        }));
+    }
+    let ran = cluster.run(&["--loglevel", "trace"]);
+    let decision = ran.decision(&cluster.id("shop"));
+    assert_eq!(decision, ("updated", "newest"), "{}", ran.stderr);
+    assert_eq!(ran.code, 1, "the deep one is an error");
+    assert_eq!(
+        repository.show("main", "shop/values.yaml"),
+        values(IMAGE, "1.9.0")
+    );
+    let problems = ran.report["problems"].to_string();
+    assert!(problems.contains("deep"), "{problems}");
+    assert!(problems.contains("recursion limit"), "{problems}");
+    assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+}
+
 #[test]
 fn an_image_updater_of_the_cluster_is_followed_and_annotations_are_not_unless_asked_for() {
     let Some(cluster) = ClusterWorld::new() else {
